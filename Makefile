@@ -1,0 +1,109 @@
+# Tallystick's everyday commands. `make help` lists them.
+# Works with GNU make 3.81 and later, as root or not, in a folder whose path has spaces.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+.SUFFIXES:
+
+# Extra words for the command that a target runs: make test ARGS="-k refresh"
+ARGS ?=
+# The Python that makes .venv: the newest of these that really runs (a shim may not) and can make one.
+PYTHON ?=
+CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3
+
+BIN := .venv/bin
+RUNTIME := .venv/.installed
+DEV := .venv/.installed-dev
+PIP := $(BIN)/python -m pip
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+export PIP_NO_INPUT := 1
+export PIP_USER := 0
+
+# A .venv that was moved, or whose Python is gone, is made again.
+STALE := $(shell [ ! -e .venv ] || { "$(BIN)/python" -c "" && [ "$$(cat .venv/.folder)" = "$$(pwd -P)" ]; } 2>/dev/null || echo stale)
+
+.PHONY: help install install-dev up test soak lint fmt bench lock clean stale
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@printf '\n  Options: ARGS="…" for the command that a target runs; PYTHON=… for the interpreter of a new .venv.\n'
+
+install: $(RUNTIME) ## create .venv from the hashed lock, with the tallystick command in it
+	@echo 'install: ready, $(BIN)/tallystick'
+
+install-dev: $(DEV) ## the same, with the tools for tests and lint
+	@echo 'install: ready, $(BIN)/tallystick and the tools'
+
+up: $(RUNTIME) ## install, then run the whole product with the example access.yaml
+	@exec $(BIN)/tallystick up --access examples/access.yaml $(ARGS)
+
+test: $(DEV) ## everything that proves the product within ten minutes
+	@$(BIN)/python -m pytest $(ARGS)
+
+soak: $(DEV) ## the long tests: load with kill -9 in the middle of it
+	@$(BIN)/python -m pytest -m soak tests/soak $(ARGS)
+
+lint: $(DEV) ## ruff, mypy strict, import-linter
+	@echo 'lint: ruff check';   $(BIN)/ruff check --quiet .
+	@echo 'lint: ruff format';  $(BIN)/ruff format --quiet --check .
+	@echo 'lint: mypy';         $(BIN)/python -m mypy
+	@echo 'lint: import-linter'; $(BIN)/lint-imports --no-logo
+
+fmt: $(DEV) ## format, and fix what ruff can fix
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+bench: $(DEV) ## run the benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml $(ARGS)
+
+lock: $(DEV) ## write both locks anew from pyproject.toml (ARGS=--upgrade for newer versions)
+	@$(COMPILE) --group build --output-file requirements.lock > /dev/null
+	@$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock > /dev/null
+	@if grep -n '://' requirements.lock requirements-dev.lock; then echo 'lock: an address is in a lock' >&2; exit 1; fi
+	@wc -l requirements.lock requirements-dev.lock
+
+clean: ## remove .venv and all caches (data in .tallystick stays)
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find schema projections consumers service tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUNTIME): requirements.lock pyproject.toml $(STALE)
+	@set -e; $(find_python); \
+	if [ -n "$(STALE)" ] || [ ! -e .venv/pyvenv.cfg ]; then \
+		echo "install: .venv with $$python ($$("$$python" -c 'import platform; print(platform.python_version())'))"; \
+		rm -rf .venv; "$$python" -m venv .venv; pwd -P > .venv/.folder; \
+	fi
+	@echo "install: $$(grep -c '==' requirements.lock) packages of requirements.lock (the first time takes up to a minute)"
+	@$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements.lock
+	@echo 'install: tallystick'
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements-dev.lock $(RUNTIME)
+	@echo 'install: tools of requirements-dev.lock'
+	@$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements-dev.lock
+	@touch $@
+
+stale:
+
+# Sets $$python, or says what is missing and ends.
+define find_python
+python=; lacking=; \
+for candidate in $(if $(PYTHON),"$(PYTHON)",$(CANDIDATES)); do \
+	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	if "$$candidate" -c 'import venv, ensurepip' 2>/dev/null; then python=$$candidate; break; fi; \
+	lacking=$${lacking:-$$candidate}; \
+done; \
+if [ -z "$$python" ] && [ -n "$$lacking" ]; then \
+	echo "install: $$lacking cannot make a virtual environment: its module ensurepip is missing." >&2; \
+	echo "install: on Debian or Ubuntu, install python3-venv (or $$lacking-venv), then try again." >&2; exit 1; \
+elif [ -z "$$python" ]; then \
+	echo 'install: no Python 3.11 or newer that runs was found (looked for: $(if $(PYTHON),$(PYTHON),$(CANDIDATES))).' >&2; \
+	echo 'install: install one, or name it: make install PYTHON=/path/to/python3.12' >&2; exit 1; \
+fi
+endef

@@ -1,0 +1,1 @@
+"""The language of Tallystick: events, their envelope, streams, subjects and SQL. Definitions only, no I/O."""

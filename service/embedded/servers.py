@@ -1,0 +1,61 @@
+"""PostgreSQL and NATS of one home, without a supervisor: for tests and tools."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.embedded.home import Home
+from service.embedded.nats import Nats
+from service.embedded.postgres import Postgres
+from service.embedded.process import Child
+
+
+@dataclass(frozen=True)
+class ServerUrls:
+    """How to reach the servers. The URLs hold passwords, so the representation does not show them."""
+
+    database_url: str = field(repr=False)
+    owner_database_url: str = field(repr=False)
+    nats_url: str = field(repr=False)
+    audit_nats_url: str = field(repr=False)
+
+
+@asynccontextmanager
+async def embedded_servers(
+    home: Path, *, say: Callable[[str], None] = lambda _: None, discard: bool = False
+) -> AsyncIterator[ServerUrls]:
+    """Run PostgreSQL and NATS on `home` for the body's duration; enter it on a thread that lives as long.
+
+    `say` is told what an operator should know. `discard` removes the home, and a cluster kept outside of it, at the end.
+    No migration is run. Raises EmbeddedError.
+    """
+    place = Home(home)
+    with place.lock() as secrets:
+        postgres, nats = Postgres(place, secrets, say), Nats(place, secrets, say)
+        try:
+            async with _running(nats), _running(postgres):
+                yield ServerUrls(postgres.service_url, postgres.owner_url, nats.service_url, nats.audit_url)
+        finally:
+            if discard:
+                _discard(place)
+
+
+@asynccontextmanager
+async def _running(server: Postgres | Nats) -> AsyncIterator[Child]:
+    child = await server.start()
+    try:
+        yield child
+    finally:
+        await asyncio.shield(server.stop(child))
+
+
+def _discard(home: Home) -> None:
+    if home.postgres_link.is_symlink():
+        shutil.rmtree(home.postgres_link.readlink().parent, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        shutil.rmtree(home.path)

@@ -1,0 +1,124 @@
+"""One HTTP request to an OAuth endpoint: method, headers, form, and where it came from.
+
+The form is read strictly (RFC 6749 appendix B): `application/x-www-form-urlencoded` in ASCII, UTF-8 behind the percent signs, no
+parameter twice, no control characters, bounded in size and number. A parameter without a value counts as left out, and one
+that nobody asked for is ignored (RFC 6749 section 3.2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from litestar.types import Receive, Scope
+
+from schema.envelope import Context
+from service.errors import InvalidRequest, MethodNotAllowed
+
+_FORM = b"application/x-www-form-urlencoded"
+_MAX_FIELDS = 64
+_MAX_AGENT = 200
+_BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_NOT_SHOWN = re.compile(r"[^\x20-\x7e]")
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class HttpRequest:
+    """What an endpoint needs of a request. Header names are lower case; a header given twice has both values, comma-joined."""
+
+    __slots__ = ("_receive", "headers", "method", "path", "source")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self.method: str = scope["method"]  # type: ignore[typeddict-item]  # only HTTP scopes come here
+        self.path: str = scope["path"]
+        self.headers = _headers(scope["headers"])
+        peer: Any = scope.get("client")
+        self.source: str | None = peer[0] if peer else None
+
+    @property
+    def user_agent(self) -> str | None:
+        """The User-Agent, shortened and without characters that could deceive a reader."""
+        agent = self.headers.get(b"user-agent")
+        return printable(agent.decode("latin-1"), _MAX_AGENT) if agent else None
+
+    @property
+    def trace(self) -> str | None:
+        """The caller's `traceparent`, where it is a valid one (W3C Trace Context section 3.2)."""
+        value = self.headers.get(b"traceparent")
+        text = value.decode("latin-1") if value else ""
+        return text if _TRACEPARENT.fullmatch(text) else None
+
+    def context(self, actor: str) -> Context:
+        """The context of an event that this request causes."""
+        return Context(actor=actor, source=self.source, trace=self.trace)
+
+    async def form(self, max_body: int) -> dict[str, str]:
+        """The form's parameters. Raises InvalidRequest or MethodNotAllowed."""
+        if self.method != "POST":
+            raise MethodNotAllowed
+        media_type = self.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if media_type != _FORM:
+            raise InvalidRequest("wrong_content_type", "The request must be application/x-www-form-urlencoded.")
+        return parse_form(await self._body(max_body))
+
+    async def _body(self, max_body: int) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message: Any = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise InvalidRequest("disconnected", "The request was not complete.")
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > max_body:
+                raise InvalidRequest("too_large", "The request is too large.")
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+
+def parse_form(body: bytes) -> dict[str, str]:
+    """The parameters of a form body. Raises InvalidRequest."""
+    if not body:
+        return {}
+    if not body.isascii() or _BROKEN_PERCENT.search(body):
+        raise InvalidRequest("wrong_encoding", "The form is not properly encoded.")
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS
+        )
+    except ValueError:
+        raise InvalidRequest("wrong_encoding", "The form is not properly encoded.") from None
+    form: dict[str, str] = {}
+    for name, value in pairs:
+        if name in form:
+            raise InvalidRequest("repeated_parameter", "A parameter is given more than once.", detail=printable(name, 64))
+        if _CONTROLS.search(value):
+            raise InvalidRequest("control_character", "A parameter has a control character.", detail=printable(name, 64))
+        form[name] = value
+    return {name: value for name, value in form.items() if value}
+
+
+def required(form: Mapping[str, str], name: str) -> str:
+    """A parameter that must be there. Raises InvalidRequest."""
+    value = form.get(name)
+    if value is None:
+        raise InvalidRequest("missing_parameter", f"The parameter {name} is missing.", detail=name)
+    return value
+
+
+def printable(text: str, limit: int) -> str:
+    """At most `limit` characters of a caller's text, visible ASCII only: what is safe to store and to show."""
+    return _NOT_SHOWN.sub("?", text[:limit])
+
+
+def _headers(raw: Any) -> dict[bytes, bytes]:
+    headers: dict[bytes, bytes] = {}
+    for name, value in raw:
+        before = headers.get(name)
+        headers[name] = value if before is None else before + b", " + value
+    return headers

@@ -1,0 +1,246 @@
+"""The journal in Postgres: `journal.events`, appended to by the SQL function `journal.append` only.
+
+One connection appends, in group commits; a small pool reads. Every connection acts as the role `tallystick_app`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+
+from schema.envelope import Fact, RecordedEvent, client_of
+from schema.events import encode
+from schema.streams import ENTITY_STREAMS_FROM
+from service.journal.group_commit import GroupCommit, Outcome
+from service.journal.port import (
+    AlreadyUsed,
+    Append,
+    Appended,
+    JournalTimeout,
+    JournalUnavailable,
+    VersionConflict,
+)
+
+log = logging.getLogger(__name__)
+
+APP_ROLE = "tallystick_app"
+
+_APPEND = "SELECT * FROM journal.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+_COLUMNS = "position, stream, version, type, client, data::text AS data, actor, source, trace, recorded_at"
+_READ = f"SELECT {_COLUMNS} FROM journal.events WHERE position > $1 ORDER BY position LIMIT $2"  # noqa: S608 constant
+_READ_STREAM = f"SELECT {_COLUMNS} FROM journal.events WHERE stream = $1 ORDER BY version"  # noqa: S608 constant
+_READ_ENTITIES = f"SELECT {_COLUMNS} FROM journal.events WHERE stream >= $1 ORDER BY position"  # noqa: S608 constant
+_HEAD = "SELECT position FROM journal.head"
+
+_CONNECTION_FAILURES = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    OSError,
+)
+
+T = TypeVar("T")
+OnCommitted = Callable[[Sequence[Fact]], None]
+
+
+async def connect(url: str, timeout: float = 10.0) -> asyncpg.Connection[Any]:
+    """A connection that acts as the service's role. Raises JournalUnavailable."""
+    try:
+        return await asyncpg.connect(url, timeout=timeout, server_settings=_session())
+    except (*_CONNECTION_FAILURES, asyncpg.PostgresError, TimeoutError) as error:
+        raise JournalUnavailable(f"no connection to Postgres: {error}") from error
+
+
+def _session() -> dict[str, str]:
+    return {"role": APP_ROLE, "application_name": "tallystick", "timezone": "UTC", "synchronous_commit": "on"}
+
+
+class PostgresJournal:
+    """Implements `service.journal.port.Journal`.
+
+    `on_committed` is called with the facts of each commit, in position order, before any of its callers is answered.
+    `deadline` is in seconds; `limit` and `batch` count requests.
+    """
+
+    def __init__(
+        self, url: str, *, deadline: float, limit: int, batch: int, on_committed: OnCommitted = lambda _: None
+    ) -> None:
+        self._url = url
+        self._deadline = deadline
+        self._on_committed = on_committed
+        self._connection: asyncpg.Connection[Any] | None = None
+        self._append: Any = None
+        self._pool: asyncpg.Pool[Any] | None = None
+        self._group = GroupCommit(self._commit, limit=limit, batch=batch, deadline=deadline)
+        self.batches = 0
+        self.batched = 0
+
+    @property
+    def queue_depth(self) -> int:
+        """How many appends wait or are in flight."""
+        return self._group.depth
+
+    @property
+    def backend_pid(self) -> int | None:
+        """The server process of the appending connection: whose notifications are our own."""
+        return self._connection.get_server_pid() if self._connection else None
+
+    async def start(self) -> None:
+        """Connect. Raises JournalUnavailable."""
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._url, min_size=1, max_size=4, timeout=10, reset=_keep_session, server_settings=_session()
+            )
+        except (*_CONNECTION_FAILURES, asyncpg.PostgresError, TimeoutError) as error:
+            raise JournalUnavailable(f"no connection to Postgres: {error}") from error
+        await self._connected()
+        self._group.start()
+
+    async def stop(self) -> None:
+        """Commit what waits, then disconnect."""
+        await self._group.stop()
+        if self._connection is not None:
+            self._connection.terminate()
+        if self._pool is not None:
+            self._pool.terminate()
+
+    async def append(self, request: Append) -> Appended:
+        """See the port."""
+        return await self._group.submit(request)
+
+    async def read(self, after: int, limit: int) -> list[RecordedEvent]:
+        """See the port."""
+        return [_recorded(row) for row in await self.fetch(_READ, after, limit)]
+
+    async def read_stream(self, stream: UUID) -> list[RecordedEvent]:
+        """See the port."""
+        return [_recorded(row) for row in await self.fetch(_READ_STREAM, stream)]
+
+    async def read_entities(self) -> tuple[list[RecordedEvent], int]:
+        """See the port."""
+
+        async def both(connection: asyncpg.Connection[Any]) -> tuple[list[RecordedEvent], int]:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                head = await connection.fetchval(_HEAD)
+                return [_recorded(row) for row in await connection.fetch(_READ_ENTITIES, ENTITY_STREAMS_FROM)], head
+
+        return await self._reading(both)
+
+    async def head(self) -> int:
+        """See the port."""
+        return int((await self.fetch(_HEAD))[0]["position"])
+
+    async def fetch(self, query: str, *arguments: object) -> list[Any]:
+        """Rows of a query on the reading pool, within the deadline. Raises JournalUnavailable."""
+        return await self._reading(lambda connection: connection.fetch(query, *arguments))
+
+    async def _reading(self, work: Callable[[asyncpg.Connection[Any]], Awaitable[T]]) -> T:
+        pool = self._pool
+        if pool is None:
+            raise JournalUnavailable("the journal is not started")
+        try:
+            async with asyncio.timeout(self._deadline), pool.acquire() as connection:
+                return await work(connection)
+        except TimeoutError as error:
+            raise JournalTimeout("Postgres did not answer within the deadline") from error
+        except _CONNECTION_FAILURES as error:
+            raise JournalUnavailable(f"Postgres: {error}") from error
+
+    async def _commit(self, requests: Sequence[Append]) -> Sequence[Outcome]:
+        try:
+            return await self._commit_together(requests)
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+            if len(requests) == 1:
+                log.error("Postgres refused an event of type %s: %s", _types(requests[0]), error)  # noqa: TRY400
+                return [JournalUnavailable("Postgres refused the event")]
+            # One request made Postgres refuse the whole batch: each gets a commit of its own, and only that one fails.
+            return [(await self._commit([request]))[0] for request in requests]
+
+    async def _commit_together(self, requests: Sequence[Append]) -> Sequence[Outcome]:
+        try:
+            await self._connected()
+            row = await self._append.fetchrow(*_arrays(requests), timeout=max(10.0, 5 * self._deadline))
+        except (*_CONNECTION_FAILURES, TimeoutError) as error:
+            self._disconnect()
+            raise JournalUnavailable(f"the commit was not acknowledged: {error}") from error
+        except asyncpg.PostgresError as error:
+            if isinstance(error, (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)):
+                raise
+            log.exception("Postgres refused a commit")
+            self._disconnect()
+            raise JournalUnavailable("Postgres refused the commit") from error
+        outcomes, facts = _outcomes(requests, row)
+        self.batches += 1
+        self.batched += len(requests)
+        self._on_committed(facts)
+        return outcomes
+
+    async def _connected(self) -> None:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await connect(self._url)
+            self._append = await self._connection.prepare(_APPEND)
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+
+async def _keep_session(_: asyncpg.Connection[Any]) -> None:
+    """Readers change nothing in their session, so there is nothing to reset and a round trip is saved."""
+
+
+def _arrays(requests: Sequence[Append]) -> tuple[list[Any], ...]:
+    columns: tuple[list[Any], ...] = tuple([] for _ in range(12))
+    number, stream, version, kind, client, data, actor, source, trace, once_of, once_key, once_until = columns
+    for ordinal, request in enumerate(requests, start=1):
+        for place, event in enumerate(request.events, start=request.expected_version + 1):
+            number.append(ordinal)
+            stream.append(request.stream)
+            version.append(place)
+            kind.append(event.TYPE)
+            client.append(client_of(event))
+            data.append(encode(event).decode())
+            actor.append(request.context.actor)
+            source.append(request.context.source)
+            trace.append(request.context.trace)
+        if request.once is not None:
+            once_of.append(ordinal)
+            once_key.append(request.once.key)
+            once_until.append(request.once.until)
+    return columns
+
+
+def _outcomes(requests: Sequence[Append], row: Any) -> tuple[list[Outcome], list[Fact]]:
+    """One outcome per request and all committed facts: positions follow `head_before` in request order."""
+    position: int = row["head_before"]
+    recorded_at = row["recorded_at"]
+    refused, replayed = set(row["refused"]), set(row["replayed"])
+    outcomes: list[Outcome] = []
+    facts: list[Fact] = []
+    for ordinal, request in enumerate(requests, start=1):
+        if ordinal in refused:
+            outcomes.append(VersionConflict(str(request.stream)))
+        elif ordinal in replayed:
+            outcomes.append(AlreadyUsed(str(request.stream)))
+        else:
+            first = position + 1
+            for version, event in enumerate(request.events, start=request.expected_version + 1):
+                position += 1
+                facts.append(Fact(position, request.stream, version, event, recorded_at))
+            outcomes.append(Appended(first, position, recorded_at))
+    return outcomes, facts
+
+
+def _recorded(row: Any) -> RecordedEvent:
+    return RecordedEvent(**dict(row))
+
+
+def _types(request: Append) -> str:
+    return ", ".join(event.TYPE for event in request.events)

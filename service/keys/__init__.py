@@ -1,0 +1,1 @@
+"""Keys: the master key, the signing keys and their life."""

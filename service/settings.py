@@ -1,0 +1,86 @@
+"""Settings: `TALLYSTICK_*` environment variables, converted and checked in one place.
+
+Every field is documented in `docs/settings.md`; a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "TALLYSTICK_"
+
+Seconds = Annotated[float, Meta(gt=0)]
+SigningAlgorithm = Literal["ES256", "EdDSA", "RS256", "PS256"]
+
+
+class SettingsError(Exception):
+    """A setting has a value that cannot be used. The message names the variable."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator can set. Times are in seconds, sizes in bytes."""
+
+    home: Path = Path(".tallystick")
+    database_url: str | None = None
+    owner_database_url: str | None = None
+    nats_url: str | None = None
+    issuer: str | None = None
+    master_key: str | None = None
+    master_key_file: Path | None = None
+
+    signing_alg: SigningAlgorithm = "ES256"
+    access_token_lifetime: Annotated[int, Meta(ge=1, le=86_400)] = 600
+    secret_overlap: Annotated[int, Meta(ge=0)] = 86_400
+    key_publish_ahead: Annotated[int, Meta(ge=0)] = 900
+    jwks_max_age: Annotated[int, Meta(ge=0)] = 300
+    assertion_max_lifetime: Annotated[int, Meta(ge=1, le=3_600)] = 300
+
+    commit_deadline: Seconds = 2.0
+    commit_queue_limit: Annotated[int, Meta(ge=1)] = 4_096
+    commit_batch_limit: Annotated[int, Meta(ge=1, le=1_000)] = 256
+    staleness_bound: Seconds = 1.0
+    grant_cache_limit: Annotated[int, Meta(ge=1)] = 1_000_000
+    stream_replicas: Annotated[int, Meta(ge=1, le=5)] = 1
+
+    max_body: Annotated[int, Meta(ge=1_024)] = 65_536
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def migration_url(self) -> str | None:
+        """The URL whose role owns the schema: the owner's where one is given, else the service's."""
+        return self.owner_database_url or self.database_url
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment.
+
+    Raises SettingsError naming the variable and what is wrong with it.
+    """
+    source = os.environ if environ is None else environ
+    values = {
+        name: source[PREFIX + name.upper()]
+        for name in Settings.__struct_fields__
+        if source.get(PREFIX + name.upper(), "") != ""
+    }
+    try:
+        return msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_explain(str(error))) from None
+
+
+def _decode(wanted: type, value: object) -> object:
+    if wanted is Path:
+        return Path(str(value)).expanduser()
+    raise NotImplementedError(wanted)
+
+
+def _explain(message: str) -> str:
+    reason, _, path = message.partition(" - at `$.")
+    variable = PREFIX + path.rstrip("`").upper() if path else PREFIX + "*"
+    return f"{variable}: {reason}"

@@ -1,0 +1,1 @@
+"""Tokens and other handles: how they are written, read and kept as digests."""

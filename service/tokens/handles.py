@@ -1,0 +1,64 @@
+"""Handles: opaque strings that carry a readable prefix, 256 random bits and a checksum.
+
+    tly_cs_<secret: 43><checksum: 6>                 client secret
+    tly_at_<grant id: 22><secret: 43><checksum: 6>   opaque access token
+
+All parts but the prefix are base64url without padding; the checksum is the CRC-32 of what stands before it. So secret scanners
+find handles by their prefix, a mistyped one is told from a guessed one, and a token leads to its grant without an index.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import NamedTuple
+from uuid import UUID
+
+ACCESS_TOKEN = "tly_at_"  # noqa: S105 a prefix, not a secret
+CLIENT_SECRET = "tly_cs_"  # noqa: S105 a prefix, not a secret
+
+_SECRET_BYTES = 32
+_ID_LENGTH, _SECRET_LENGTH, _CHECK_LENGTH = 22, 43, 6
+_TOKEN_LENGTH = len(ACCESS_TOKEN) + _ID_LENGTH + _SECRET_LENGTH + _CHECK_LENGTH
+
+
+class MalformedHandle(Exception):
+    """Not a handle: another shape, or its checksum does not fit (a typing mistake, a cut-off copy)."""
+
+
+class AccessTokenHandle(NamedTuple):
+    """A parsed opaque access token: the grant it leads to; the text itself is what its digest is made of."""
+
+    grant_id: UUID
+    text: str
+
+
+def new_client_secret() -> str:
+    """A fresh client secret of 256 random bits."""
+    return _checked(CLIENT_SECRET + _base64url(os.urandom(_SECRET_BYTES)))
+
+
+def new_access_token(grant_id: UUID) -> str:
+    """A fresh opaque access token of a grant."""
+    return _checked(ACCESS_TOKEN + _base64url(grant_id.bytes) + _base64url(os.urandom(_SECRET_BYTES)))
+
+
+def parse_access_token(text: str) -> AccessTokenHandle:
+    """The grant that an opaque access token leads to. Raises MalformedHandle."""
+    if len(text) != _TOKEN_LENGTH or not text.startswith(ACCESS_TOKEN) or _checked(text[:-_CHECK_LENGTH]) != text:
+        raise MalformedHandle
+    start = len(ACCESS_TOKEN)
+    raw = urlsafe_b64decode(text[start : start + _ID_LENGTH] + "==")
+    return AccessTokenHandle(UUID(bytes=raw), text)
+
+
+def _checked(body: str) -> str:
+    try:
+        return body + _base64url(zlib.crc32(body.encode("ascii")).to_bytes(4, "big"))
+    except UnicodeEncodeError:
+        raise MalformedHandle from None
+
+
+def _base64url(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
