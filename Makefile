@@ -47,10 +47,12 @@ soak: $(DEV) ## the long tests: load with kill -9 in the middle of it
 	@$(BIN)/python -m pytest -m soak tests/soak $(ARGS)
 
 lint: $(DEV) ## ruff, mypy strict, import-linter
-	@echo 'lint: ruff check';   $(BIN)/ruff check --quiet .
-	@echo 'lint: ruff format';  $(BIN)/ruff format --quiet --check .
-	@echo 'lint: mypy';         $(BIN)/python -m mypy
-	@echo 'lint: import-linter'; $(BIN)/lint-imports --no-logo
+	@failed=; run() { echo "lint: $$*"; "$(BIN)/$$@" || failed=1; }; \
+	run ruff check --quiet --output-format=concise .; \
+	run ruff format --quiet --check --output-format=concise .; \
+	run mypy; \
+	run lint-imports --no-logo; \
+	test -z "$$failed"
 
 fmt: $(DEV) ## format, and fix what ruff can fix
 	@$(BIN)/ruff check --quiet --fix-only .

@@ -87,7 +87,7 @@ def _create(say: Callable[[str], None]) -> Account | None:
         say(f"PostgreSQL does not run as root, and there is no useradd to make the user {NAME}")
         return None
     command = [program, "--system", "--no-create-home", "--user-group", "--shell", "/bin/false", NAME]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     made = _lookup(NAME)
     if made is None:
         say(f"useradd could not make the user {NAME}: {done.stderr.strip()}")

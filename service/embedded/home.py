@@ -1,14 +1,14 @@
 """The home folder: where the embedded servers keep their data, and where the CLI finds a running instance.
 
-    <home>/            0700 (0710 for the group of the PostgreSQL account, where root runs it)
-      lock             held by flock while an instance runs; contains its pid
-      secrets.json     generated passwords
-      master.key       made by service.keys
-      nats.conf        written at each start          nats.port   the port, kept from start to start
-      run.json         RunInfo, while it runs
-      run/             PostgreSQL's socket, NATS's pid file, metrics of the workers
-      log/             output of the servers
-      postgres/        the cluster, or a symlink to it     nats/   the JetStream store
+<home>/            0700 (0710 for the group of the PostgreSQL account, where root runs it)
+  lock             held by flock while an instance runs; contains its pid
+  secrets.json     generated passwords
+  master.key       made by service.keys
+  nats.conf        written at each start          nats.port   the port, kept from start to start
+  run.json         RunInfo, while it runs
+  run/             PostgreSQL's socket, NATS's pid file, metrics of the workers
+  log/             output of the servers
+  postgres/        the cluster, or a symlink to it     nats/   the JetStream store
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import msgspec
 from service.embedded.errors import EmbeddedError
 from service.embedded.files import make_private_dir, told, write_private
 
+OPEN_TO_GROUP = 0o710
 OURS = ("lock", "secrets.json", "master.key")
 
 
@@ -105,7 +106,7 @@ class Home:
                 raise EmbeddedError(f"{self.path} is a file; the home must be a directory")
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._refuse_foreign()
-            if self.path.stat().st_mode & 0o777 != 0o710:
+            if self.path.stat().st_mode & 0o777 != OPEN_TO_GROUP:
                 self.path.chmod(0o700)
 
     def _refuse_foreign(self) -> None:
@@ -114,7 +115,9 @@ class Home:
             raise EmbeddedError(f"{self.path} belongs to user id {owner}; run as that user, or choose another --home")
         names = {entry.name for entry in self.path.iterdir()}
         if names and not names.intersection(OURS):
-            raise EmbeddedError(f"{self.path} has other files in it and is not a Tallystick home; choose another --home")
+            raise EmbeddedError(
+                f"{self.path} has other files in it and is not a Tallystick home; choose another --home"
+            )
 
     def _take_lock(self) -> int:
         with _explained(self.path):
@@ -122,7 +125,9 @@ class Home:
             if not _flock(descriptor, fcntl.LOCK_EX):
                 holder = os.read(descriptor, 32).decode(errors="replace").strip()
                 os.close(descriptor)
-                raise EmbeddedError(f"another tallystick is running on this home (pid {holder or 'unknown'}): {self.path}")
+                raise EmbeddedError(
+                    f"another tallystick is running on this home (pid {holder or 'unknown'}): {self.path}"
+                )
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
             return descriptor

@@ -49,6 +49,7 @@ class Nats:
     """The server of one home. The methods raise EmbeddedError with the server's own words in it."""
 
     name = "nats"
+    stop_rank = 2
 
     def __init__(self, home: Home, secrets: Secrets, say: Callable[[str], None]) -> None:
         self._home = home
@@ -154,7 +155,8 @@ class Nats:
         return bool(arguments) and Path(arguments[0]).name == "nats-server" and str(self._config) in " ".join(arguments)
 
     def _known_port(self) -> int:
-        assert self._port is not None, "the URLs are known once the server was started"
+        if self._port is None:
+            raise EmbeddedError("NATS has no URL before it was started")
         return self._port
 
     def _server_name(self) -> str:

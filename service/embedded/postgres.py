@@ -22,7 +22,16 @@ from service.embedded.errors import EmbeddedError
 from service.embedded.files import LogFile, space_hint, sync_dir, told
 from service.embedded.home import Home, Secrets
 from service.embedded.postgres_place import MAJOR, Place, find_place
-from service.embedded.process import Child, Command, arguments_of, capture, describe_exit, spawn, stop_stranger, wait_until
+from service.embedded.process import (
+    Child,
+    Command,
+    arguments_of,
+    capture,
+    describe_exit,
+    spawn,
+    stop_stranger,
+    wait_until,
+)
 
 OWNER = "tallystick_owner"
 SERVICE = "tallystick_service"
@@ -58,6 +67,7 @@ class Postgres:
     """The server of one home. The methods raise EmbeddedError with PostgreSQL's own words in it."""
 
     name = "postgres"
+    stop_rank = 3
 
     def __init__(self, home: Home, secrets: Secrets, say: Callable[[str], None]) -> None:
         self._home = home
@@ -144,7 +154,11 @@ class Postgres:
         await _end_orphans(place.data)
 
     async def _launch(self, place: Place) -> Child:
-        settings = {**SETTINGS, "wal_compression": self._compression, "unix_socket_directories": _listed(place.socket_dir)}
+        settings = {
+            **SETTINGS,
+            "wal_compression": self._compression,
+            "unix_socket_directories": _listed(place.socket_dir),
+        }
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         argv = (place.program("postgres"), "-D", str(place.data), *options)
         with self._explained():
@@ -168,7 +182,9 @@ class Postgres:
         """Idempotent, so that a first start that was killed in the middle is completed by the next."""
         try:
             maintenance = self._url(OWNER, self._secrets.postgres_owner, "postgres")
-            async with await psycopg.AsyncConnection.connect(maintenance, autocommit=True, connect_timeout=30) as connection:
+            async with await psycopg.AsyncConnection.connect(
+                maintenance, autocommit=True, connect_timeout=30
+            ) as connection:
                 await _make_role(connection, self._secrets.postgres_service)
                 await _make_database(connection)
         except psycopg.Error as error:
@@ -181,7 +197,8 @@ class Postgres:
         )
 
     def _url(self, role: str, password: str, database: str = DATABASE) -> str:
-        assert self._place is not None, "the URLs are known once the server was started"
+        if self._place is None:
+            raise EmbeddedError("PostgreSQL has no URL before it was started")
         return f"postgresql://{role}:{password}@/{database}?host={quote(str(self._place.socket_dir), safe='')}"
 
     @contextmanager
@@ -211,7 +228,9 @@ def _cluster_exists(data: Path) -> bool:
     if (data / "PG_VERSION").is_file():
         return True
     if data.exists() and any(data.iterdir()):
-        raise EmbeddedError(f"{data} is broken: it has files but no PG_VERSION; restore it from a backup, or move it away")
+        raise EmbeddedError(
+            f"{data} is broken: it has files but no PG_VERSION; restore it from a backup, or move it away"
+        )
     return False
 
 

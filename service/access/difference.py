@@ -1,0 +1,62 @@
+"""A plan as people and programs read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from service.access.durations import written_duration
+from service.access.errors import visible
+from service.access.plan import FieldChange, Plan, Step
+
+_SIGNS = {"add": "+", "change": "~", "remove": "-"}
+
+
+def difference(plan: Plan) -> list[str]:
+    """The lines of a plan: `+` made, `~` changed with each field before → after, `-` removed, and what is kept."""
+    lines = [line for step in plan.steps for line in _lines(step)] or ["nothing to change"]
+    if plan.kept:
+        lines.append(
+            f"kept, although not in the file: {', '.join(f'{kind} {visible(name)}' for kind, name in plan.kept)}"
+        )
+    return lines
+
+
+def as_json(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """The same as data: action, kind, name, and for each field of a change what it was and is."""
+    return [
+        {
+            "action": step.action,
+            "kind": step.kind,
+            "name": step.name,
+            "fields": {change.field: {"before": change.before, "after": change.after} for change in step.fields},
+        }
+        for step in steps
+    ]
+
+
+def _lines(step: Step) -> Iterator[str]:
+    yield f"{_SIGNS[step.action]} {step.kind} {visible(step.name)}"
+    for change in step.fields:
+        yield f"    {change.field}: {_change(step, change)}"
+    if step.needs_secret:
+        yield "    secret: a new one"
+
+
+def _change(step: Step, change: FieldChange) -> str:
+    after = _written(change.field, change.after)
+    return after if step.action == "add" else f"{_written(change.field, change.before)} → {after}"
+
+
+def _written(field: str, value: Any) -> str:
+    if value is None or value in ((), {}):
+        return "none" if field != "access_token_lifetime" else "the server's"
+    if field == "access_token_lifetime":
+        return written_duration(value)
+    if field == "jwks":
+        return ", ".join(visible(str(key.get("kid", f"a {key.get('kty')} key without kid"))) for key in value)
+    if isinstance(value, Mapping):
+        return ", ".join(
+            f"{visible(name)} ({visible(text)})" if text else visible(name) for name, text in value.items()
+        )
+    return visible(value) if isinstance(value, str) else ", ".join(map(visible, value))

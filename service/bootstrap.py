@@ -1,0 +1,129 @@
+"""The composition root: the only place that puts parts together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import uuid
+from collections.abc import AsyncIterator
+
+from projections.state import WorkerState
+from service.client_auth.assertion import AssertionVerifier
+from service.client_auth.authenticate import Authenticator
+from service.endpoints.core import Core
+from service.endpoints.health import note_gauges
+from service.http.app import create_app
+from service.http.server import serve
+from service.journal.follow import Follower
+from service.journal.postgres import PostgresJournal
+from service.keys.manage import KeyManager
+from service.keys.master import load_keys
+from service.keys.ring import KeyRing
+from service.keys.vault import Vault
+from service.settings import Settings, SettingsError
+from service.telemetry.metrics import Metrics, committed
+from service.telemetry.tracing import Tracing
+from service.tokens.digest import Digester
+from service.tokens.find import TokenFinder
+
+log = logging.getLogger(__name__)
+
+_GAUGE_SECONDS = 1.0
+
+
+def issuer_of(settings: Settings) -> str:
+    """The issuer identifier (RFC 8414 section 2). Raises SettingsError when none is set."""
+    if settings.issuer is None:
+        raise SettingsError("TALLYSTICK_ISSUER is not set: it is the public address of this server")
+    return settings.issuer.rstrip("/")
+
+
+def database_of(settings: Settings) -> str:
+    """The service's database URL. Raises SettingsError when none is set."""
+    if settings.database_url is None:
+        raise SettingsError("TALLYSTICK_DATABASE_URL is not set")
+    return settings.database_url
+
+
+@contextlib.asynccontextmanager
+async def open_journal(settings: Settings) -> AsyncIterator[PostgresJournal]:
+    """A journal without a feed, for commands and chores. Raises JournalUnavailable or SettingsError."""
+    journal = PostgresJournal(
+        database_of(settings),
+        deadline=max(settings.commit_deadline, 10.0),
+        limit=settings.commit_queue_limit,
+        batch=settings.commit_batch_limit,
+    )
+    await journal.start()
+    try:
+        yield journal
+    finally:
+        await journal.stop()
+
+
+@contextlib.asynccontextmanager
+async def open_worker(settings: Settings) -> AsyncIterator[Core]:
+    """All parts of one worker, running. Raises JournalUnavailable, MasterKeyError or SettingsError."""
+    url, issuer = database_of(settings), issuer_of(settings)
+    keys = load_keys(settings)
+    state = WorkerState(settings.grant_cache_limit)
+    follower = Follower(url, state, uuid.uuid4(), settings.staleness_bound)
+    journal = PostgresJournal(
+        url,
+        deadline=settings.commit_deadline,
+        limit=settings.commit_queue_limit,
+        batch=settings.commit_batch_limit,
+        on_committed=follower.committed,
+        on_commit=committed,
+    )
+    await journal.start()
+    vault = Vault(journal, keys.wrapping)
+    await KeyManager(journal, vault, settings.key_publish_ahead).ensure_first(settings.signing_alg)
+    await follower.start(journal)
+    digester = Digester(keys.digests)
+    ring = KeyRing(state.keys, vault)
+    audiences = frozenset({issuer, f"{issuer}/oauth2/token"})
+    core = Core(
+        settings=settings,
+        issuer=issuer,
+        state=state,
+        journal=journal,
+        follower=follower,
+        authenticator=Authenticator(
+            state.access, digester, AssertionVerifier(audiences, digester, settings.assertion_max_lifetime)
+        ),
+        ring=ring,
+        tokens=TokenFinder(state.grants, journal, ring, digester, issuer),
+        digester=digester,
+        metrics=Metrics(),
+        tracing=Tracing(),
+    )
+    gauges = asyncio.create_task(_keep_gauges(core), name="gauges")
+    try:
+        yield core
+    finally:
+        gauges.cancel()
+        await follower.stop()
+        await journal.stop()
+        core.tracing.stop()
+
+
+async def run_worker(settings: Settings, listener: socket.socket) -> None:
+    """Serve HTTP on a bound socket until SIGINT or SIGTERM. Raises as `open_worker` does."""
+    async with open_worker(settings) as core:
+        await serve(create_app(core), listener)
+
+
+async def do_chores(journal: PostgresJournal, keys: KeyManager) -> None:
+    """What must be done now and then, by one process: partitions made ahead, used-up keys forgotten, keys on their way."""
+    await journal.fetch("SELECT journal.ensure_partitions(3)")
+    await journal.fetch("SELECT journal.forget_once()")
+    await keys.do_what_is_due()
+
+
+async def _keep_gauges(core: Core) -> None:
+    while True:
+        note_gauges(core)
+        await asyncio.sleep(_GAUGE_SECONDS)

@@ -1,0 +1,112 @@
+"""`tallystick up`: the whole product in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from service.access.errors import AccessFileError
+from service.embedded.errors import EmbeddedError
+from service.embedded.product import Plan, run
+from service.journal.migrate import MigrationError, migrate
+from service.settings import Settings, SettingsError, load_settings
+
+APP_ROLE = "tallystick_app"
+PROGRAM = (sys.executable, "-m", "service.cli.main")
+
+
+@click.command("up")
+@click.option(
+    "--home", type=click.Path(path_type=Path), help="Where it keeps its data (TALLYSTICK_HOME, ./.tallystick)."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes a free port.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Worker processes; they share the port."
+)
+@click.option("--access", type=click.Path(path_type=Path), help="An access file to apply before the service starts.")
+def up(home: Path | None, host: str, port: int, workers: int, access: Path | None) -> None:
+    """Run everything: PostgreSQL, NATS, the service and its relay.
+
+    Prints `ready http://HOST:PORT` once it is. Ctrl-C stops it all in order; a second start resumes. Servers named by
+    TALLYSTICK_DATABASE_URL and TALLYSTICK_NATS_URL are used instead of embedded ones.
+    """
+    try:
+        if access is not None and not access.is_file():
+            raise EmbeddedError(f"there is no access file {access}")
+        settings = load_settings()
+        asyncio.run(_until_signalled(_plan(settings, home or settings.home, (host, port), workers, access)))
+    except (EmbeddedError, SettingsError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _until_signalled(plan: Plan) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    await run(plan, stop)
+
+
+def _plan(settings: Settings, home: Path, address: tuple[str, int], workers: int, access: Path | None) -> Plan:
+    return Plan(
+        home=home,
+        host=address[0],
+        port=address[1],
+        workers=workers,
+        database_url=settings.database_url,
+        owner_database_url=settings.migration_url,
+        nats_url=settings.nats_url,
+        issuer=settings.issuer,
+        worker=lambda descriptor: (*PROGRAM, "serve", "--fd", str(descriptor)),
+        relay=(*PROGRAM, "relay"),
+        migrate=_migrate,
+        before_workers=lambda environment: _apply(access, environment),
+        say=lambda line: click.echo(f"tallystick: {line}", err=True),
+        announce=_announce,
+    )
+
+
+def _announce(line: str) -> None:
+    click.echo(line)
+    sys.stdout.flush()
+
+
+def _migrate(owner_url: str, service_url: str) -> None:
+    """Bring the database to this version, and let the service's role do what the service may do."""
+    try:
+        migrate(owner_url)
+        _grant_app_role(owner_url, service_url)
+    except MigrationError as error:
+        raise EmbeddedError(f"the database cannot be brought to this version: {error}") from error
+    except psycopg.Error as error:
+        raise EmbeddedError(f"the service's role cannot be granted {APP_ROLE}: {str(error).strip()}") from error
+
+
+def _grant_app_role(owner_url: str, service_url: str) -> None:
+    owner, service = (conninfo_to_dict(url).get("user") for url in (owner_url, service_url))
+    if service is None or service == owner:
+        return
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(APP_ROLE), sql.Identifier(str(service))))
+
+
+async def _apply(access: Path | None, environment: Mapping[str, str]) -> None:
+    if access is None:
+        return
+    from service.bootstrap import apply_access_file
+
+    try:
+        lines = await apply_access_file(load_settings(environment), access)
+    except AccessFileError as error:
+        raise EmbeddedError(str(error)) from error
+    for line in lines:
+        click.echo(line)

@@ -1,0 +1,168 @@
+"""`tallystick up`: the whole product in the foreground, from an empty folder to `ready`, and down again in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.embedded.files import LogFile, make_private_dir, told
+from service.embedded.home import Home, RunInfo, Secrets
+from service.embedded.listener import http_url, listening, reachable_host, until_ready
+from service.embedded.nats import Nats
+from service.embedded.postgres import Postgres
+from service.embedded.programs import Program, Register
+from service.embedded.supervisor import Managed, Supervisor, until_first
+
+TRIM_INTERVAL = 60.0
+WORKER_RANK, RELAY_RANK = 0, 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to bring up. A URL that is given names a server of somebody else, which is then not started.
+
+    `worker` makes a worker's argument list from the descriptor of the listening socket. `migrate` gets the owner's and
+    the service's database URL; `before_workers` the environment that the workers will have; both raise EmbeddedError.
+    `say` takes a line for the operator, `announce` the line that tells readiness.
+    """
+
+    home: Path
+    host: str
+    port: int
+    workers: int
+    database_url: str | None
+    owner_database_url: str | None
+    nats_url: str | None
+    issuer: str | None
+    worker: Callable[[int], Sequence[str]]
+    relay: Sequence[str]
+    migrate: Callable[[str, str], None]
+    before_workers: Callable[[Mapping[str, str]], Awaitable[None]]
+    say: Callable[[str], None]
+    announce: Callable[[str], None]
+
+
+async def run(plan: Plan, stop: asyncio.Event) -> None:
+    """Bring everything up, keep it so until `stop` is set, and take it down in order; call it on the main thread.
+
+    Raises EmbeddedError, after taking down what was up.
+    """
+    home = Home(plan.home)
+    register = Register(home.run_dir / "programs.json")
+    with home.lock() as secrets:
+        try:
+            await _clear_leftovers(home, register, plan.say)
+            with listening(plan.host, plan.port) as listener:
+                await _Product(plan, home, secrets, register, listener).run(stop)
+        except OSError as error:
+            raise told(home.path, error) from error
+
+
+async def _clear_leftovers(home: Home, register: Register, say: Callable[[str], None]) -> None:
+    await register.stop_leftovers(say)
+    shutil.rmtree(home.metrics_dir, ignore_errors=True)
+    make_private_dir(home.metrics_dir)
+
+
+class _Product:
+    """One run: its servers, its programs, and what the programs are told by environment."""
+
+    def __init__(self, plan: Plan, home: Home, secrets: Secrets, register: Register, listener: socket.socket) -> None:
+        self._plan = plan
+        self._home = home
+        self._register = register
+        self._listener = listener
+        self._port = int(listener.getsockname()[1])
+        self._local_host = reachable_host(plan.host)
+        self._postgres = None if plan.database_url else Postgres(home, secrets, plan.say)
+        self._nats = None if plan.nats_url else Nats(home, secrets, plan.say)
+        self._supervisor = Supervisor(plan.say)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        trimming = asyncio.create_task(self._trim_logs())
+        try:
+            await until_first(self._bring_up(), _is_set(stop), self._supervisor.failed())
+            await until_first(_is_set(stop), self._supervisor.failed())
+        finally:
+            trimming.cancel()
+            self._plan.say("stopping")
+            await self._supervisor.stop()
+            self._home.clear_run()
+
+    async def _bring_up(self) -> None:
+        servers: list[Managed] = [server for server in (self._postgres, self._nats) if server is not None]
+        await self._supervisor.start(*servers)
+        info = self._info()
+        await asyncio.to_thread(self._plan.migrate, info.owner_database_url or info.database_url, info.database_url)
+        environment = self._environment(info)
+        await self._plan.before_workers(environment)
+        await self._supervisor.start(self._relay(environment), *self._workers(environment))
+        await until_ready(self._local_host, self._port)
+        self._home.write_run(info)
+        self._plan.announce(f"ready {http_url(self._plan.host, self._port)}")
+
+    def _info(self) -> RunInfo:
+        plan, postgres, nats = self._plan, self._postgres, self._nats
+        return RunInfo(
+            pid=os.getpid(),
+            http_url=http_url(self._local_host, self._port),
+            database_url=postgres.service_url if postgres else str(plan.database_url),
+            owner_database_url=postgres.owner_url if postgres else plan.owner_database_url,
+            nats_url=nats.service_url if nats else str(plan.nats_url),
+            audit_nats_url=nats.audit_url if nats else None,
+        )
+
+    def _environment(self, info: RunInfo) -> dict[str, str]:
+        """The programs' environment. They get the service's role only, never the owner's."""
+        inherited = {key: value for key, value in os.environ.items() if key != "TALLYSTICK_OWNER_DATABASE_URL"}
+        return inherited | {
+            "TALLYSTICK_HOME": str(self._home.path),
+            "TALLYSTICK_DATABASE_URL": info.database_url,
+            "TALLYSTICK_NATS_URL": info.nats_url,
+            "TALLYSTICK_ISSUER": self._plan.issuer or info.http_url,
+            "PROMETHEUS_MULTIPROC_DIR": str(self._home.metrics_dir),
+        }
+
+    def _relay(self, environment: Mapping[str, str]) -> Program:
+        return Program(
+            name="relay",
+            argv=self._plan.relay,
+            env=environment,
+            stop_rank=RELAY_RANK,
+            register=self._register,
+            metrics_dir=self._home.metrics_dir,
+        )
+
+    def _workers(self, environment: Mapping[str, str]) -> list[Program]:
+        descriptor = self._listener.fileno()
+        return [
+            Program(
+                name=f"worker {number}",
+                argv=self._plan.worker(descriptor),
+                env=environment,
+                stop_rank=WORKER_RANK,
+                register=self._register,
+                metrics_dir=self._home.metrics_dir,
+                pass_fds=(descriptor,),
+            )
+            for number in range(1, self._plan.workers + 1)
+        ]
+
+    async def _trim_logs(self) -> None:
+        logs: list[LogFile] = [server.log for server in (self._postgres, self._nats) if server is not None]
+        while True:
+            await asyncio.sleep(TRIM_INTERVAL)
+            for log in logs:
+                try:
+                    log.trim()
+                except OSError as error:
+                    self._plan.say(str(told(log.path, error)))
+
+
+async def _is_set(event: asyncio.Event) -> None:
+    await event.wait()

@@ -1,0 +1,133 @@
+"""One request on its way through an OAuth endpoint, and how every such endpoint answers.
+
+Promise 1 lives here: a refusal is answered only after its event is committed, and what cannot be committed is answered 503.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from uuid import UUID
+
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from schema.events import AccessRejected, Event
+from schema.streams import new_stream
+from service.client_auth.authenticate import AuthenticatedClient
+from service.client_auth.credentials import claimed_client, present
+from service.endpoints.core import Core
+from service.errors import InvalidClient, Rejection
+from service.http.request import HttpRequest, printable
+from service.http.response import Response, refusal, server_error, unavailable
+from service.journal.port import AlreadyUsed, Append, Appended, JournalUnavailable, SingleUse, VersionConflict
+
+log = logging.getLogger(__name__)
+
+_RETRY_AFTER = 1
+_SHOWN_CLIENT = 64
+_NO_CLIENT = "_"
+
+
+class Exchange:
+    """A request, and who it is from as far as that is known by now."""
+
+    def __init__(self, core: Core, endpoint: str, request: HttpRequest) -> None:
+        self.core = core
+        self.endpoint = endpoint
+        self.request = request
+        self.client_id: str | None = None
+        self._claimed: str | None = None
+        self._once: SingleUse | None = None
+
+    async def form(self) -> dict[str, str]:
+        """The form's parameters, once the worker's state may answer. Raises InvalidRequest or JournalUnavailable."""
+        form = await self.request.form(self.core.settings.max_body)
+        self._claimed = claimed_client(self.request.headers.get(b"authorization"), form)
+        await self.core.follower.ensure_fresh()
+        return form
+
+    def authenticate(self, form: Mapping[str, str]) -> AuthenticatedClient:
+        """The client that sent the request. Raises InvalidClient or InvalidRequest."""
+        credentials = present(self.request.headers.get(b"authorization"), form)
+        claimed = self.core.authenticator.find(credentials)
+        if claimed is not None:
+            self.client_id = claimed.client_id
+        caller = self.core.authenticator.authenticate(credentials, time.time())
+        self._once = caller.once
+        return caller
+
+    async def use_assertion(self) -> None:
+        """Use up a single-use proof where no event of its own will do so. Raises InvalidClient or JournalUnavailable."""
+        if self._once is not None:
+            await self.append(new_stream(), 0)
+
+    async def append(self, stream: UUID, expected_version: int, *events: Event) -> Appended:
+        """Commit events, and with the first of them use up a single-use proof.
+
+        Raises InvalidClient when the proof was used before, VersionConflict or JournalUnavailable.
+        """
+        once, self._once = self._once, None
+        context = self.request.context(actor=self.client_id or _NO_CLIENT)
+        try:
+            return await self.core.journal.append(Append(stream, expected_version, events, context, once))
+        except AlreadyUsed:
+            raise InvalidClient("assertion_replayed") from None
+        except VersionConflict:
+            self._once = once  # a refused append leaves no trace: the proof is still to be used up
+            raise
+
+    async def reject(self, rejection: Rejection) -> Appended:
+        """Commit the event of a refusal. Raises JournalUnavailable."""
+        self.core.metrics.rejected(self.endpoint, rejection.reason, self.client_id or _NO_CLIENT)
+        try:
+            return await self.append(new_stream(), 0, self._rejected(rejection))
+        except InvalidClient as replayed:
+            return await self.append(new_stream(), 0, self._rejected(replayed))
+
+    def _rejected(self, rejection: Rejection) -> AccessRejected:
+        claimed = None if self._claimed is None or self.client_id else printable(self._claimed, _SHOWN_CLIENT)
+        return AccessRejected(
+            endpoint=self.endpoint,
+            error=rejection.error,
+            reason=rejection.reason,
+            status=rejection.status,
+            client_id=self.client_id,
+            claimed_client=claimed,
+            token_id=rejection.token_id,
+            token_digest=rejection.token_digest,
+            user_agent=self.request.user_agent,
+            detail=rejection.detail,
+        )
+
+
+Steps = Callable[[Exchange], Awaitable[Response]]
+
+
+def oauth_endpoint(core: Core, name: str, steps: Steps) -> ASGIApp:
+    """An ASGI application that runs the steps and answers whatever comes of them."""
+
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        exchange = Exchange(core, name, HttpRequest(scope, receive))
+        with core.tracing.request(name, exchange.request.trace):
+            response = await _respond(exchange, steps)
+        core.metrics.answered(name, response.status, time.perf_counter() - began)
+        await response.send(send)
+
+    return endpoint
+
+
+async def _respond(exchange: Exchange, steps: Steps) -> Response:
+    try:
+        try:
+            return await steps(exchange)
+        except Rejection as rejection:
+            await exchange.reject(rejection)
+            return refusal(rejection)
+    except JournalUnavailable as error:
+        log.warning("%s answered 503: %s", exchange.endpoint, error)
+        return unavailable(_RETRY_AFTER)
+    except Exception:
+        log.exception("%s failed", exchange.endpoint)
+        return server_error()

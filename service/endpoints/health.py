@@ -1,0 +1,112 @@
+"""Liveness, readiness with a reason for each part, and the Prometheus page."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from service.endpoints.core import Core
+from service.journal.port import JournalUnavailable
+from service.telemetry import metrics
+
+Status = Literal["ready", "degraded", "unready"]
+
+_RELAY_SILENT = 10.0
+_ORDER: tuple[Status, ...] = ("ready", "degraded", "unready")
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of the service: how it is, and why."""
+
+    status: Status
+    reason: str
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole is as its worst part. Degraded still answers; unready does not."""
+
+    status: Status
+    parts: dict[str, Part]
+
+
+def health_routes(core: Core) -> list[HTTPRouteHandler]:
+    """The health and metrics endpoints."""
+
+    @get("/health/live", sync_to_thread=False)
+    def live() -> dict[str, str]:
+        """This process answers."""
+        return {"status": "alive"}
+
+    @get("/health/ready")
+    async def ready() -> Response[Readiness]:
+        """Whether this worker can do its work, part by part: 200 when ready or degraded, 503 when not."""
+        readiness = await _readiness(core)
+        return Response(
+            readiness,
+            status_code=503 if readiness.status == "unready" else 200,
+            headers={"cache-control": "no-store"},
+        )
+
+    @get("/metrics", sync_to_thread=True)
+    def prometheus() -> Response[bytes]:
+        """The metrics of all workers of this node, in Prometheus' text format."""
+        return Response(metrics.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    return [live, ready, prometheus]
+
+
+def note_gauges(core: Core) -> None:
+    """Set the gauges to what they are now."""
+    metrics.QUEUE.set(core.journal.queue_depth)
+    metrics.POSITION.set(core.state.position)
+    metrics.HEAD.set(core.follower.head)
+    metrics.RELAYED.set(core.follower.relay.position)
+    metrics.HALTED.set(core.follower.poison is not None)
+    metrics.RELAY_UP.set(_relay(core).status == "ready")
+    metrics.GRANTS.set(len(core.state.grants))
+
+
+async def _readiness(core: Core) -> Readiness:
+    parts = {"journal": await _journal(core), "feed": _feed(core), "keys": await _keys(core), "relay": _relay(core)}
+    worst = max((part.status for part in parts.values()), key=_ORDER.index)
+    return Readiness(status=worst, parts=parts)
+
+
+async def _journal(core: Core) -> Part:
+    try:
+        await core.follower.renew()
+    except JournalUnavailable as error:
+        return Part(status="unready", reason=str(error))
+    depth, limit = core.journal.queue_depth, core.settings.commit_queue_limit
+    if depth >= limit:
+        return Part(status="unready", reason=f"the commit queue is full ({limit})")
+    return Part(status="ready", reason=f"Postgres answers, head {core.follower.head}, {depth} appends waiting")
+
+
+def _feed(core: Core) -> Part:
+    if core.follower.poison is not None:
+        return Part(status="unready", reason=core.follower.poison)
+    return Part(status="ready", reason=f"folded to {core.state.position} of {core.follower.head}")
+
+
+async def _keys(core: Core) -> Part:
+    try:
+        signer = await core.ring.signer()
+    except Exception as error:  # noqa: BLE001 whatever keeps a key from signing is the reason to show
+        return Part(status="unready", reason=str(error))
+    return Part(status="ready", reason=f"key {signer.kid} signs")
+
+
+def _relay(core: Core) -> Part:
+    relay = core.follower.relay
+    if relay.state != "running":
+        return Part(status="degraded", reason=f"the relay is {relay.state}: {relay.reason}")
+    if relay.silent > _RELAY_SILENT:
+        return Part(status="degraded", reason=f"the relay has been silent for {relay.silent:.0f} s")
+    return Part(status="ready", reason=f"published to {relay.position} of {core.follower.head}")
+
+

@@ -1,0 +1,33 @@
+"""`POST /oauth2/token` (RFC 6749 section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from service.client_auth.authenticate import AuthenticatedClient
+from service.endpoints.exchange import Exchange
+from service.errors import UnsupportedGrantType
+from service.grants import client_credentials
+from service.http.request import printable, required
+from service.http.response import Response
+
+IssueToken = Callable[[Exchange, AuthenticatedClient, Mapping[str, str]], Awaitable[Response]]
+
+_GRANTS: dict[str, IssueToken] = {client_credentials.GRANT_TYPE: client_credentials.issue}
+
+
+async def token(exchange: Exchange) -> Response:
+    """Parse, authenticate the client, pick the grant; the grant decides, commits and answers."""
+    form = await exchange.form()
+    caller = exchange.authenticate(form)
+    issue = _pick_grant(required(form, "grant_type"))
+    return await issue(exchange, caller, form)
+
+
+def _pick_grant(grant_type: str) -> IssueToken:
+    issue = _GRANTS.get(grant_type)
+    if issue is None:
+        raise UnsupportedGrantType(
+            "unsupported_grant_type", "This server has no such grant type.", detail=printable(grant_type, 64)
+        )
+    return issue

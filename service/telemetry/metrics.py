@@ -1,0 +1,92 @@
+"""Metrics: counted with prometheus_client (summed over the workers of one node), shown at `/metrics`, sent by OTLP when configured.
+
+Label values are bounded: an endpoint, a reason or a status is one of ours, a client is a registered one or `_`.
+Every name is documented in `docs/metrics.md`; a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+ISSUED = Counter("tallystick_tokens_issued", "Tokens issued.", ["grant_type", "client"])
+REVOKED = Counter("tallystick_tokens_revoked", "Tokens revoked.", ["client"])
+REJECTED = Counter("tallystick_rejections", "Requests refused.", ["endpoint", "reason", "client"])
+INTROSPECTED = Counter("tallystick_introspections", "Introspections answered.", ["active", "client"])
+DURATION = Histogram("tallystick_request_seconds", "Time to answer.", ["endpoint", "status"], buckets=_SECONDS)
+COMMITS = Counter("tallystick_journal_commits", "Group commits.")
+COMMITTED = Counter("tallystick_journal_committed_requests", "Appends that were part of a group commit.")
+COMMIT_SECONDS = Histogram("tallystick_journal_commit_seconds", "Time of a group commit.", buckets=_SECONDS)
+QUEUE = Gauge("tallystick_journal_queue", "Appends that wait or are in flight.", multiprocess_mode="livesum")
+POSITION = Gauge("tallystick_feed_position", "Last position folded by the slowest worker.", multiprocess_mode="livemin")
+HEAD = Gauge("tallystick_journal_head", "Last position of the journal.", multiprocess_mode="livemax")
+RELAYED = Gauge("tallystick_relay_position", "Last position published to NATS.", multiprocess_mode="livemax")
+HALTED = Gauge("tallystick_feed_halted", "Workers whose feed halted on poison.", multiprocess_mode="livesum")
+RELAY_UP = Gauge("tallystick_relay_running", "1 while the relay runs as it should.", multiprocess_mode="livemax")
+GRANTS = Gauge("tallystick_grants_cached", "Grants held in memory, all workers.", multiprocess_mode="livesum")
+
+
+class Metrics:
+    """What the endpoints count."""
+
+    def __init__(self) -> None:
+        self._durations: dict[tuple[str, int], Histogram] = {}
+        self._issued: dict[tuple[str, str], Counter] = {}
+        self._introspected: dict[tuple[str, bool], Counter] = {}
+
+    def issued(self, grant_type: str, client: str) -> None:
+        """A token was issued."""
+        child = self._issued.get((grant_type, client))
+        if child is None:
+            child = self._issued[grant_type, client] = ISSUED.labels(grant_type, client)
+        child.inc()
+
+    def introspected(self, client: str, *, active: bool) -> None:
+        """An introspection was answered."""
+        child = self._introspected.get((client, active))
+        if child is None:
+            child = self._introspected[client, active] = INTROSPECTED.labels(str(active).lower(), client)
+        child.inc()
+
+    def revoked(self, client: str) -> None:
+        """A token was revoked."""
+        REVOKED.labels(client).inc()
+
+    def rejected(self, endpoint: str, reason: str, client: str) -> None:
+        """A request was refused. `client` is a registered one or `_`."""
+        REJECTED.labels(endpoint, reason, client).inc()
+
+    def answered(self, endpoint: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        child = self._durations.get((endpoint, status))
+        if child is None:
+            child = self._durations[endpoint, status] = DURATION.labels(endpoint, str(status))
+        child.observe(seconds)
+
+
+def committed(requests: int, seconds: float) -> None:
+    """A group commit was made."""
+    COMMITS.inc()
+    COMMITTED.inc(requests)
+    COMMIT_SECONDS.observe(seconds)
+
+
+def exposition() -> bytes:
+    """The Prometheus text of this node: of all its workers where they share `PROMETHEUS_MULTIPROC_DIR`, else of this process."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library leaves it out
+    return generate_latest(registry)

@@ -1,0 +1,114 @@
+"""From the text of a token to its grant: by its signature (JWT) or its digest (opaque), then by the grant's own events."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from typing import NamedTuple
+from uuid import UUID
+
+from projections.grants import Grant, GrantCache
+from service.errors import TokenNotActive
+from service.journal.port import Journal
+from service.keys.ring import KeyRing
+from service.tokens.digest import Digester
+from service.tokens.handles import ACCESS_TOKEN, MalformedHandle, parse_access_token
+from service.tokens.jwt import NotOurToken, read_claims
+
+_VERIFIED_LIMIT = 100_000
+_MAX_LENGTH = 8_192
+
+
+class FoundToken(NamedTuple):
+    """A token of ours: its grant and its number in it. Nothing is said yet of whether it is active."""
+
+    grant_id: UUID
+    number: int
+    grant: Grant
+
+    @property
+    def token_id(self) -> str:
+        """The `jti`: `<grant id>.<number>`."""
+        return f"{self.grant_id}.{self.number}"
+
+
+class TokenFinder:
+    """Finds tokens that this server issued. A JWT once verified is known by its SHA-256 from then on."""
+
+    def __init__(self, grants: GrantCache, journal: Journal, ring: KeyRing, digester: Digester, issuer: str) -> None:
+        self._grants = grants
+        self._journal = journal
+        self._ring = ring
+        self._digester = digester
+        self._issuer = issuer
+        self._verified: OrderedDict[bytes, tuple[UUID, int]] = OrderedDict()
+        self._loads: dict[UUID, asyncio.Task[Grant | None]] = {}
+
+    async def find(self, token: str) -> FoundToken:
+        """The token's grant and number.
+
+        Raises TokenNotActive for a text that is no token of ours, JournalUnavailable when its grant cannot be read.
+        """
+        if token.startswith(ACCESS_TOKEN):
+            return await self._find_opaque(token)
+        grant_id, number = self._verify(token)
+        grant = await self.grant(grant_id)
+        if grant is None:
+            raise self._unknown(token, "token_unknown")
+        return FoundToken(grant_id, number, grant)
+
+    async def grant(self, grant_id: UUID) -> Grant | None:
+        """A grant, from memory or else from its stream; None if it has no events. Raises JournalUnavailable."""
+        known = self._grants.get(grant_id)
+        if known is not None:
+            return known
+        load = self._loads.get(grant_id)
+        if load is None:
+            load = asyncio.create_task(self._load(grant_id))
+            self._loads[grant_id] = load
+        return await asyncio.shield(load)
+
+    async def _load(self, grant_id: UUID) -> Grant | None:
+        self._grants.begin_load(grant_id)
+        try:
+            recorded = await self._journal.read_stream(grant_id)
+            return self._grants.finish_load(grant_id, [event.fact() for event in recorded], time.time())
+        finally:
+            self._grants.abandon_load(grant_id)
+            del self._loads[grant_id]
+
+    async def _find_opaque(self, token: str) -> FoundToken:
+        try:
+            handle = parse_access_token(token)
+        except MalformedHandle:
+            raise self._unknown(token, "token_malformed") from None
+        grant = await self.grant(handle.grant_id)
+        for number, kept in grant.tokens.items() if grant else ():
+            if kept.digest is not None and self._digester.matches(token, kept.digest):
+                assert grant is not None
+                return FoundToken(handle.grant_id, number, grant)
+        raise self._unknown(token, "token_unknown")
+
+    def _verify(self, token: str) -> tuple[UUID, int]:
+        seen = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        known = self._verified.get(seen)
+        if known is not None:
+            return known
+        try:
+            if len(token) > _MAX_LENGTH:
+                raise NotOurToken
+            claims = read_claims(token, self._ring.verifiers())
+            if claims.iss != self._issuer:
+                raise NotOurToken
+        except NotOurToken:
+            raise self._unknown(token, "token_unknown") from None
+        found = (UUID(claims.grant_id), int(claims.jti.rpartition(".")[2]))
+        self._verified[seen] = found
+        if len(self._verified) > _VERIFIED_LIMIT:
+            self._verified.popitem(last=False)
+        return found
+
+    def _unknown(self, token: str, reason: str) -> TokenNotActive:
+        return TokenNotActive(reason, "The token is not active.", token_digest=self._digester.digest(token))
