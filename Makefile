@@ -72,7 +72,7 @@ lock: $(DEV) ## write both locks anew from pyproject.toml (ARGS=--upgrade for ne
 
 clean: ## remove .venv and all caches (data in .tallystick stays)
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@find schema projections consumers service tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find . -path ./.tallystick -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUNTIME): requirements.lock pyproject.toml $(STALE)
 	@set -e; $(find_python); \
@@ -103,7 +103,7 @@ for candidate in $(if $(PYTHON),"$(PYTHON)",$(CANDIDATES)); do \
 done; \
 if [ -z "$$python" ] && [ -n "$$lacking" ]; then \
 	echo "install: $$lacking cannot make a virtual environment: its module ensurepip is missing." >&2; \
-	echo "install: on Debian or Ubuntu, install python3-venv (or $$lacking-venv), then try again." >&2; exit 1; \
+	echo "install: on Debian or Ubuntu, install python3-venv (or $${lacking##*/}-venv), then try again." >&2; exit 1; \
 elif [ -z "$$python" ]; then \
 	echo 'install: no Python 3.11 or newer that runs was found (looked for: $(if $(PYTHON),$(PYTHON),$(CANDIDATES))).' >&2; \
 	echo 'install: install one, or name it: make install PYTHON=/path/to/python3.12' >&2; exit 1; \

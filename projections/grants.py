@@ -6,6 +6,7 @@ read, events of it that arrive by the feed are kept beside and folded after, so 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -64,6 +65,7 @@ class GrantCache:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._grants: dict[UUID, Grant] = {}
+        self._order: deque[UUID] = deque()
         self._arriving: dict[UUID, list[Fact]] = {}
 
     def __len__(self) -> int:
@@ -107,16 +109,16 @@ class GrantCache:
     def _add(self, grant_id: UUID, grant: Grant, now: int) -> None:
         self._sweep(now)
         self._grants[grant_id] = grant
+        self._order.append(grant_id)
 
     def _sweep(self, now: int) -> None:
-        """Look at the two oldest: an expired one goes, a live one moves to the end unless the cache is full."""
-        for _ in range(2):
-            oldest = next(iter(self._grants), None)
-            if oldest is None:
-                return
-            grant = self._grants.pop(oldest)
-            if not grant.expired(now) and len(self._grants) < self._limit - 1:
-                self._grants[oldest] = grant
+        """Look at the two that were looked at longest ago: an expired one goes, a live one stays unless the cache is full."""
+        for _ in range(min(2, len(self._order))):
+            oldest = self._order.popleft()
+            if self._grants[oldest].expired(now) or len(self._order) >= self._limit - 1:
+                del self._grants[oldest]
+            else:
+                self._order.append(oldest)
 
 
 def fold_grant(facts: Iterable[Fact]) -> Grant:

@@ -6,7 +6,7 @@ Reading notes every mistake with its line. What can only be judged knowing what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -20,6 +20,8 @@ from service.access.plan import Wanted
 from service.access.reader import Read, Reader, TooLarge
 from service.access.rules import unknown
 from service.access.yaml_tree import Node, parse
+
+T = TypeVar("T")
 
 
 class ResourceEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,9 +62,9 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     def wanted(self) -> Wanted:
         """The same without places; of two entries of one name, the first."""
         return Wanted(
-            {entry.uri: entry.scopes for entry in reversed(self.resources)},
-            {entry.name: entry.scopes for entry in reversed(self.roles)},
-            {entry.settings.client_id: entry.settings for entry in reversed(self.clients)},
+            _first_of_each((entry.uri, entry.scopes) for entry in self.resources),
+            _first_of_each((entry.name, entry.scopes) for entry in self.roles),
+            _first_of_each((entry.settings.client_id, entry.settings) for entry in self.clients),
         )
 
     @property
@@ -70,12 +72,16 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
         """The names of secret files by client id."""
         return {entry.settings.client_id: entry.secret_file for entry in self.clients if entry.secret_file}
 
-    def line_of(self, mistake: Mistake) -> str:
-        """A mistake as one line: file, line, field and what is wrong. A path's closest known part gives the line."""
-        path = mistake.path
+    def line_at(self, path: FieldPath) -> int:
+        """The line of a value, or of the closest one around it."""
         while path and path not in self.lines:
             path = path[:-1]
-        return f"{self.source}:{self.lines.get(path, 1)}: {mistake}"
+        return self.lines.get(path, 1)
+
+    def told(self, mistakes: Iterable[Mistake]) -> AccessFileError:
+        """Mistakes as an error, one line each with file, line and field, in the order of the file."""
+        placed = sorted((self.line_at(mistake.path), str(mistake)) for mistake in mistakes)
+        return AccessFileError([f"{self.source}:{line}: {mistake}" for line, mistake in placed])
 
 
 def read_document(source: Path) -> Document:
@@ -96,6 +102,13 @@ def read_document(source: Path) -> Document:
         mistakes=tuple(reader.mistakes),
         lines=reader.lines,
     )
+
+
+def _first_of_each(named: Iterable[tuple[str, T]]) -> dict[str, T]:
+    found: dict[str, T] = {}
+    for name, value in named:
+        found.setdefault(name, value)
+    return found
 
 
 def _present(sections: Mapping[str, Any], name: str) -> tuple[Any, ...]:
@@ -132,6 +145,7 @@ def _client(reader: Reader, node: Node, path: FieldPath, known: Mapping[str, Rea
         if "jwks" in fields:
             reader.wrong((*path, "jwks_file"), "there are keys by jwks already")
         fields["jwks"] = fields.pop("jwks_file")
+        reader.lines[*path, "jwks"] = reader.lines[*path, "jwks_file"]
     fields.setdefault("auth_method", "client_secret_basic")
     settings = ClientSettings(client_id=client_id, **fields)
     return ClientEntry(path=path, settings=settings, secret_file=secret_file)

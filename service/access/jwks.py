@@ -1,7 +1,7 @@
 """The public keys of `private_key_jwt` clients (RFC 7517): which are taken, and what of them is kept.
 
-Only members that a verifier needs are kept; RFC 7517 section 4 has others ignored. Private ones are refused, with the key,
-so that their owner hears of it.
+Only members that a verifier needs are kept; RFC 7517 section 4 has others ignored. A key with private ones is refused,
+so that its owner hears of it.
 """
 
 from __future__ import annotations

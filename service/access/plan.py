@@ -79,11 +79,15 @@ class Plan(NamedTuple):
 
 
 class Applied(msgspec.Struct):
-    """What is known to be done: the steps, the secrets of clients (shown once), the last position committed."""
+    """What is known to be done: the steps, the secrets of clients (shown once), the last position committed.
+
+    `notes` say what an operator should look after.
+    """
 
     steps: list[Step] = []
     secrets: dict[str, str] = {}
     position: int = 0
+    notes: list[str] = []
 
 
 def make_plan(model: AccessModel, wanted: Wanted, *, prune: bool) -> Plan:

@@ -175,3 +175,11 @@ def _repeated(values: Sequence[str], field: str) -> Iterator[Mistake]:
 def _no_scope(scope: str, known: Known) -> str:
     scopes = sorted({one for described in known.resources.values() for one in described})
     return unknown(scope, "no scope of any resource", scopes)
+
+
+def rotation_mistakes(settings: ClientSettings, secret_file: str | None) -> Iterator[Mistake]:
+    """The rules for a new secret."""
+    if not uses_secret(settings):
+        yield Mistake((), f"client {settings.client_id} has no secret: its auth_method is {settings.auth_method}")
+    elif secret_file is not None:
+        yield from secret_file_mistakes(settings, secret_file)

@@ -1,7 +1,7 @@
 """YAML text as a tree in which every key and value knows its line.
 
-The tree is ruamel's own, not yet converted: whoever reads it decides what each value must be, and bounds how far aliases
-are followed. Tags are never constructed, so a file cannot make objects.
+The tree is ruamel's own, not yet converted: whoever reads it decides what each value must be, and bounds how far
+aliases are followed. Tags are never constructed, so a file cannot make objects.
 """
 
 from __future__ import annotations

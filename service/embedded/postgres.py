@@ -7,6 +7,7 @@ service's role and the database are made if they are missing.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import tempfile
@@ -104,6 +105,7 @@ class Postgres:
         await child.stop(STOP_STEPS)
         if self._place is not None:
             await _end_orphans(self._place.data)
+            self._place.remove_socket_dir()
 
     async def _prepared(self) -> Place:
         if self._place is not None:
@@ -112,7 +114,7 @@ class Postgres:
             place = find_place(self._home, self._secrets.home_id, self._say)
             _remove_unfinished(place.data)
             if _cluster_exists(place.data):
-                _check_major(place.data)
+                _check_usable(place)
             else:
                 await self._make_cluster(place)
             self._compression = await _best_compression(place)
@@ -162,6 +164,7 @@ class Postgres:
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         argv = (place.program("postgres"), "-D", str(place.data), *options)
         with self._explained():
+            place.make_socket_dir()
             output = self.log.open("PostgreSQL starts")
             try:
                 return await spawn(self._command(place, argv, output))
@@ -234,12 +237,19 @@ def _cluster_exists(data: Path) -> bool:
     return False
 
 
-def _check_major(data: Path) -> None:
+def _check_usable(place: Place) -> None:
+    data = place.data
     major = (data / "PG_VERSION").read_text(encoding="utf-8", errors="replace").strip()
     if major != MAJOR:
         raise EmbeddedError(
             f"{data} holds data of PostgreSQL {major or '(unknown)'}, and this version of Tallystick brings PostgreSQL "
             f"{MAJOR}; upgrade the data by pg_dump and restore, or run the version of Tallystick that made it"
+        )
+    owner = data.stat().st_uid
+    if owner != place.account.uid:
+        raise EmbeddedError(
+            f"{data} belongs to user id {owner}, and PostgreSQL runs as user id {place.account.uid}; "
+            f"if it is a restored backup: chown -R {place.account.uid}:{place.account.gid} {shlex.quote(str(data))}"
         )
 
 

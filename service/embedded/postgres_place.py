@@ -14,6 +14,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -48,12 +49,27 @@ class Place:
         """The path of one of PostgreSQL's programs."""
         return str(self.programs / name)
 
+    def make_socket_dir(self) -> None:
+        """Make the socket's directory, refused unless it is private and its account's own. Raises EmbeddedError, OSError."""
+        directory = self.socket_dir
+        with suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
+            self.account.own(directory)
+        status = directory.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != self.account.uid or status.st_mode & 0o077:
+            raise EmbeddedError(f"{directory} is in the way: not a private directory of user id {self.account.uid}")
+
+    def remove_socket_dir(self) -> None:
+        """Take away what `make_socket_dir` made, if nothing is in it."""
+        with suppress(OSError):
+            self.socket_dir.rmdir()
+
 
 def find_place(home: Home, home_id: str, say: Callable[[str], None]) -> Place:
-    """Decide on the places and make the directories above the cluster and the socket. Raises EmbeddedError, OSError."""
+    """Decide on the places; make the directory above a cluster that is kept outside. Raises EmbeddedError, OSError."""
     account = postgres_account(home.postgres_link, say)
     data = _data(home, home_id, account, say)
-    return Place(account, _programs(account, say), data, _socket_dir(home, data, account))
+    return Place(account, _programs(account, say), data, _socket_dir(home, account))
 
 
 def _data(home: Home, home_id: str, account: Account, say: Callable[[str], None]) -> Path:
@@ -135,35 +151,17 @@ def _open_to_all(top: Path) -> None:
         path.chmod(0o755 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o644)
 
 
-def _socket_dir(home: Home, data: Path, account: Account) -> Path:
-    inside = data.parent if home.postgres_link.is_symlink() else home.run_dir
-    directory = inside.resolve() / "postgres"
-    if _fits(directory):
-        make_private_dir(directory)
-        account.own(directory)
-        return directory
-    return _short_socket_dir(home, account)
+def _socket_dir(home: Home, account: Account) -> Path:
+    """Beside the cluster's place if clients can name a socket there, else in the system's place for temporary files."""
+    link = home.postgres_link
+    inside = (link.readlink().parent if link.is_symlink() else home.run_dir).resolve() / "postgres"
+    digest = hashlib.sha256(os.fsencode(home.path.resolve())).hexdigest()[:16]
+    short = f"tallystick-{digest}-{account.uid}"
+    outside = (Path(tempfile.gettempdir()).resolve() / short, Path("/tmp").resolve() / short)  # noqa: S108 - verified when made
+    return next(each for each in (inside, *outside) if _can_be_named(each) and account.can_reach(each))
 
 
-def _fits(directory: Path) -> bool:
+def _can_be_named(directory: Path) -> bool:
     """Whether a socket's path can be that long; and a comma would end the host in a client's URL."""
     path = os.fsencode(directory / SOCKET_NAME)
     return len(path) <= SOCKET_LIMIT and b"," not in path
-
-
-def _short_socket_dir(home: Home, account: Account) -> Path:
-    """A directory in the system's place for temporary files; refused unless it is private and the account's own."""
-    digest = hashlib.sha256(os.fsencode(home.path.resolve())).hexdigest()[:16]
-    name = f"tallystick-{digest}-{account.uid}"
-    parents = (Path(tempfile.gettempdir()).resolve(), Path("/tmp").resolve())  # noqa: S108 - verified below
-    parent = next(each for each in parents if _fits(each / name) and account.can_reach(each / name))
-    directory = parent / name
-    try:
-        directory.mkdir(mode=0o700)
-        account.own(directory)
-    except FileExistsError:
-        pass
-    status = directory.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != account.uid or status.st_mode & 0o077:
-        raise EmbeddedError(f"{directory} is in the way: it is not a private directory of user id {account.uid}")
-    return directory

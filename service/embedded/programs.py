@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from service.embedded.files import write_private
 from service.embedded.process import Child, Command, identity, spawn, stop_stranger
 
 STOP_STEPS = ((signal.SIGTERM, 10.0),)
+LEFTOVER_STEPS = ((signal.SIGTERM, 3.0),)
 
 
 class Register:
@@ -24,11 +26,7 @@ class Register:
 
     async def stop_leftovers(self, say: Callable[[str], None]) -> None:
         """End what a killed run left. A pid that now belongs to another process is left alone. Raises OSError."""
-        for key, started in self._read().items():
-            pid = int(key)
-            if identity(pid) == started:
-                say(f"stopping a process that a killed run left (pid {pid})")
-                await stop_stranger(pid, lambda pid=pid, started=started: identity(pid) == started, STOP_STEPS)  # type: ignore[misc]
+        await asyncio.gather(*(_stop_leftover(int(pid), started, say) for pid, started in self._read().items()))
         self._path.unlink(missing_ok=True)
 
     def add(self, pid: int) -> None:
@@ -42,6 +40,12 @@ class Register:
             return msgspec.json.decode(self._path.read_bytes(), type=dict[str, str])
         except (FileNotFoundError, msgspec.DecodeError):
             return {}
+
+
+async def _stop_leftover(pid: int, started: str, say: Callable[[str], None]) -> None:
+    if identity(pid) == started:
+        say(f"stopping a process that a killed run left (pid {pid})")
+        await stop_stranger(pid, lambda: identity(pid) == started, LEFTOVER_STEPS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from schema.envelope import Fact
 from service.journal.barrier import Barrier
 from service.journal.coalesced import Coalesced
 from service.journal.port import JournalError, JournalUnavailable
-from service.journal.postgres import PostgresJournal, connect
+from service.journal.postgres import PostgresJournal, close, connect
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +97,7 @@ class Follower:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(JournalError):
             await self._journal.fetch("SELECT journal.release($1)", self._reader)
-        if self._connection is not None:
-            self._connection.terminate()
+        await close(self._connection)
 
     async def ensure_fresh(self) -> None:
         """Return when the state may answer. Raises JournalUnavailable when that cannot be known."""

@@ -38,6 +38,7 @@ _READ_STREAM = f"SELECT {_COLUMNS} FROM journal.events WHERE stream = $1 ORDER B
 _READ_ENTITIES = f"SELECT {_COLUMNS} FROM journal.events WHERE stream >= $1 ORDER BY position"  # noqa: S608 constant
 _HEAD = "SELECT position FROM journal.head"
 
+_POLITE = 2.0
 _CONNECTION_FAILURES = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -56,6 +57,17 @@ async def connect(url: str, timeout: float = 10.0) -> asyncpg.Connection[Any]:
         return await asyncpg.connect(url, timeout=timeout, server_settings=_session())
     except (*_CONNECTION_FAILURES, asyncpg.PostgresError, TimeoutError) as error:
         raise JournalUnavailable(f"no connection to Postgres: {error}") from error
+
+
+async def close(link: asyncpg.Connection[Any] | asyncpg.Pool[Any] | None) -> None:
+    """Close a connection or pool politely, or cut it off where Postgres does not answer."""
+    if link is None:
+        return
+    try:
+        async with asyncio.timeout(_POLITE):
+            await link.close()
+    except (*_CONNECTION_FAILURES, asyncpg.PostgresError, TimeoutError):
+        link.terminate()
 
 
 def _session() -> dict[str, str]:
@@ -113,10 +125,8 @@ class PostgresJournal:
     async def stop(self) -> None:
         """Commit what waits, then disconnect."""
         await self._group.stop()
-        if self._connection is not None:
-            self._connection.terminate()
-        if self._pool is not None:
-            self._pool.terminate()
+        await close(self._connection)
+        await close(self._pool)
 
     async def append(self, request: Append) -> Appended:
         """See the port."""

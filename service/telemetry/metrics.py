@@ -15,11 +15,14 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    disable_created_metrics,
     generate_latest,
     multiprocess,
 )
 
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+disable_created_metrics()
 
 ISSUED = Counter("tallystick_tokens_issued", "Tokens issued.", ["grant_type", "client"])
 REVOKED = Counter("tallystick_tokens_revoked", "Tokens revoked.", ["client"])

@@ -1,4 +1,4 @@
-"""Runs `product.run` as a process of its own, with stand-ins for worker and relay. Arguments: HOME PORT RELAY WORKERS."""
+"""Runs `product.run` as a process, with stand-ins for worker and relay. Arguments: HOME PORT RELAY WORKERS."""
 
 import asyncio
 import signal
@@ -27,7 +27,12 @@ async def _before_workers(environment: Mapping[str, str]) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{line}\n")
+
+
+def _announce(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 async def _main(home: str, port: str, relay: str, workers: str) -> None:
@@ -48,7 +53,7 @@ async def _main(home: str, port: str, relay: str, workers: str) -> None:
         migrate=_migrate,
         before_workers=_before_workers,
         say=_say,
-        announce=lambda line: print(line, flush=True),
+        announce=_announce,
     )
     await run(plan, stop)
 

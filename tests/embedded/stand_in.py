@@ -1,4 +1,4 @@
-"""A small real child for `up`: `serve FD` answers /health/ready on the socket it was handed, `idle` waits to be ended."""
+"""A small real child for `up`: `serve FD` answers on the socket it was handed, `idle` waits to be ended."""
 
 import signal
 import socket
@@ -24,6 +24,7 @@ def _serve(descriptor: int) -> None:
     server = HTTPServer(("", 0), Ready, bind_and_activate=False)
     server.socket.close()
     server.socket = socket.socket(fileno=descriptor)
+    server.socket.setblocking(False)  # another worker may take the connection that both were told of
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     server.serve_forever(poll_interval=0.02)
 

@@ -11,9 +11,7 @@ from service.embedded.errors import EmbeddedError
 from service.embedded.files import LOG_KEPT, LOG_LIMIT, LogFile, write_private
 from service.embedded.home import Home, RunInfo
 
-RUN = RunInfo(
-    pid=1, http_url="http://h:1", database_url="d", owner_database_url="o", nats_url="n", audit_nats_url=None
-)
+RUN = RunInfo(pid=1, http_url="http://h:1", database_url="d", owner_database_url="o", nats_url="n", audit_nats_url=None)
 
 
 def _mode(path: Path) -> int:

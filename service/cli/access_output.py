@@ -1,0 +1,62 @@
+"""How the commands on the access model print: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from service.access.errors import visible
+
+_PIPED_WIDTH = 10_000
+
+
+def print_json(data: Any) -> None:
+    """Print data as JSON, indented, to stdout."""
+    click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, none: str) -> None:
+    """Print rows under their columns; without rows, the line `none`. Long values are folded, never cut."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*(Text(column, overflow="fold") for column in columns), box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*(Text("\n".join(map(visible, cell.split("\n")))) for cell in row))
+    if table.row_count == 0:
+        click.echo(none)
+        return
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    Console(file=sys.stdout, width=width).print(table)
+
+
+def print_fields(fields: Mapping[str, str]) -> None:
+    """Print named values, one a line."""
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        click.echo(f"{name:<{width}}  {visible(value)}")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print a difference: green for what is made, yellow for what changes, red for what goes. Colours on terminals only."""
+    colours = {"+": "green", "~": "yellow", "-": "red"}
+    for line in lines:
+        click.secho(line, fg=colours.get(line[:1]))
+
+
+def print_secrets(secrets: Mapping[str, str]) -> None:
+    """Print the secrets of clients; nothing keeps them in clear, so this is the one time."""
+    if not secrets:
+        return
+    click.echo("\nclient secrets, shown this once:")
+    width = max(map(len, secrets))
+    for client_id, secret in secrets.items():
+        click.echo(f"  {client_id:<{width}}  {secret}")

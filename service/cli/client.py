@@ -1,0 +1,255 @@
+"""`tallystick client`: what tokens clients may ask for, whose they may introspect, and their secrets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from schema.events import AuthMethod, ClientSettings, TokenFormat
+
+if TYPE_CHECKING:
+    from projections.access_model import AccessModel, Client
+    from service.access.plan import Applied, Plan, Step
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class Duration(click.ParamType[int]):
+    """Seconds, or a number with s, m, h or d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Seconds of what was written."""
+        from service.access.durations import parse_duration
+
+        try:
+            return value if isinstance(value, int) else parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.group()
+def client() -> None:
+    """Clients: what tokens they may ask for, whose they may introspect, and their secrets."""
+
+
+@client.command()
+@click.argument("name")
+@click.option("--grant", "grants", multiple=True, metavar="GRANT", help="A grant type, as client_credentials.")
+@click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help="A scope that it may ask for.")
+@click.option("--role", "roles", multiple=True, metavar="ROLE", help="A role whose scopes it may ask for.")
+@click.option("--resource", "resources", multiple=True, metavar="URI", help="An API that its tokens are for.")
+@click.option("--introspects", multiple=True, metavar="URI", help="An API whose tokens it may introspect.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, metavar="URI", help="Where it may be redirected to.")
+@click.option("--auth-method", type=click.Choice(get_args(AuthMethod)), help="Default: client_secret_basic.")
+@click.option("--jwks", type=click.Path(path_type=Path), metavar="FILE", help="Its public keys, for private_key_jwt.")
+@click.option("--public", is_flag=True, help="It cannot keep a secret: the same as --auth-method none.")
+@click.option("--token-format", type=click.Choice(get_args(TokenFormat)), default="jwt", show_default=True)
+@click.option("--access-token-lifetime", type=Duration(), help="Such as 600 or 10m; default: the server's.")
+@_json
+def add(
+    name: str, public: bool, auth_method: AuthMethod | None, jwks: Path | None, as_json: bool, **lists: Any
+) -> None:  # noqa: FBT001 click flags
+    """Add the client NAME. Options that name things can be repeated. A secret, if it has one, is shown once."""
+    from service.access.check import plan_addition
+    from service.access.errors import NameTaken
+    from service.access.plan import Plan, Wanted
+    from service.cli.access_session import change
+
+    if public and auth_method not in {None, "none"}:
+        raise click.UsageError("--public and another --auth-method exclude each other")
+    method: AuthMethod = "none" if public else auth_method or "client_secret_basic"
+    settings = ClientSettings(client_id=name, auth_method=method, jwks=_keys(jwks), **lists)
+
+    def decide(model: AccessModel) -> Plan:
+        if name in model.clients:
+            raise NameTaken("client", name)
+        return plan_addition(model, Wanted(clients={name: settings}))
+
+    def report(applied: Applied) -> None:
+        _report_secret(applied, name, f"client {name} added", as_json=as_json)
+
+    change(decide, report)
+    if settings.resources and not settings.grants:
+        click.echo("note: without --grant it can get no token", err=True)
+
+
+@client.command(name="list")
+@_json
+def list_clients(as_json: bool) -> None:  # noqa: FBT001 a click flag
+    """List the clients."""
+    from service.cli.access_output import print_json, print_table
+    from service.cli.access_session import access_model
+
+    known = sorted(access_model().clients.values(), key=lambda each: each.client_id)
+    if as_json:
+        print_json([_shown(each) for each in known])
+        return
+    rows = (
+        (
+            each.client_id,
+            "enabled" if each.enabled else "disabled",
+            each.settings.auth_method,
+            "\n".join(each.settings.grants),
+            "\n".join((*each.settings.scopes, *(f"role {name}" for name in each.settings.roles))),
+            "\n".join((*each.settings.resources, *(f"introspects {uri}" for uri in each.settings.introspects))),
+        )
+        for each in known
+    )
+    print_table(("client", "state", "auth method", "grants", "scopes", "resources"), rows, none="no clients yet")
+
+
+@client.command()
+@click.argument("name")
+@_json
+def show(name: str, as_json: bool) -> None:  # noqa: FBT001 a click flag
+    """Show the client NAME: its settings, whether it is enabled, how many secrets it has and until when."""
+    from service.cli.access_output import print_fields, print_json
+    from service.cli.access_session import access_model
+
+    shown = _shown(_known(access_model(), name))
+    if as_json:
+        print_json(shown)
+        return
+    shown["jwks"] = [key.get("kid", key["kty"]) for key in shown["jwks"]]
+    shown["secrets"] = [f"until {each['expires_at']}" if each["expires_at"] else "valid" for each in shown["secrets"]]
+    print_fields({field: _text(value) for field, value in shown.items()})
+
+
+@client.command()
+@click.argument("name")
+@click.option("--overlap", type=Duration(), help="How long older secrets still work, such as 3600 or 24h.")
+@click.option("--secret-file", metavar="FILE", help="Also keep it in this file of <home>/secrets (mode 0600).")
+@_json
+def rotate_secret(name: str, overlap: int | None, secret_file: str | None, as_json: bool) -> None:  # noqa: FBT001 a flag
+    """Give the client NAME a new secret, shown once. Older ones work for the overlap (TALLYSTICK_SECRET_OVERLAP)."""
+    from service.access.errors import AccessRuleError
+    from service.access.plan import Plan, rotation
+    from service.access.rules import rotation_mistakes
+    from service.cli.access_session import change, settings_in_use
+
+    seconds = settings_in_use().secret_overlap if overlap is None else overlap
+    until = int(time.time()) + seconds
+
+    def decide(model: AccessModel) -> Plan:
+        known = _known(model, name)
+        mistakes = tuple(rotation_mistakes(known.settings, secret_file))
+        if mistakes:
+            raise AccessRuleError(mistakes)
+        return Plan((rotation(model, known, until),))
+
+    def report(applied: Applied) -> None:
+        done = f"client {name} has a new secret; older ones work for {seconds} s"
+        _report_secret(applied, name, done, as_json=as_json, previous_expire_at=until)
+
+    change(decide, report, secret_files={name: secret_file} if secret_file else None)
+
+
+@client.command()
+@click.argument("name")
+@click.option("--reason", default="", help="Why, for the record.")
+def disable(name: str, reason: str) -> None:
+    """Disable the client NAME: it may do nothing, and its tokens are not active, until it is enabled."""
+    from schema.events import ClientDisabled
+    from service.access.errors import AccessRuleError, Mistake
+    from service.access.plan import client_change
+    from service.access.rules import text_problem
+
+    if problem := text_problem(reason):
+        raise click.ClickException(str(AccessRuleError([Mistake(("reason",), problem)])))
+
+    def step(model: AccessModel, known: Client) -> Step | None:
+        return client_change(model, ClientDisabled(client_id=name, reason=reason)) if known.enabled else None
+
+    _switch(name, step, "disabled")
+
+
+@client.command()
+@click.argument("name")
+def enable(name: str) -> None:
+    """Enable the client NAME again."""
+    from schema.events import ClientEnabled
+    from service.access.plan import client_change
+
+    def step(model: AccessModel, known: Client) -> Step | None:
+        return None if known.enabled else client_change(model, ClientEnabled(client_id=name))
+
+    _switch(name, step, "enabled")
+
+
+def _switch(name: str, step_of: Callable[[AccessModel, Client], Step | None], state: str) -> None:
+    from service.access.plan import Plan
+    from service.cli.access_session import change
+
+    def decide(model: AccessModel) -> Plan:
+        step = step_of(model, _known(model, name))
+        return Plan((step,) if step else ())
+
+    def report(applied: Applied) -> None:
+        click.echo(f"client {name} {'is' if applied.steps else 'was already'} {state}")
+
+    change(decide, report)
+
+
+def _known(model: AccessModel, name: str) -> Client:
+    from service.access.errors import NameUnknown
+
+    if name not in model.clients:
+        raise click.ClickException(str(NameUnknown("client", name)))
+    return model.clients[name]
+
+
+def _keys(jwks: Path | None) -> tuple[dict[str, Any], ...]:
+    from service.access.errors import AccessFileError
+    from service.access.jwks import read_jwks
+
+    try:
+        return read_jwks(jwks) if jwks else ()
+    except AccessFileError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _report_secret(applied: Applied, name: str, done: str, *, as_json: bool, **more: Any) -> None:
+    from service.cli.access_output import print_json, print_secrets
+
+    if as_json:
+        secret = {"client_secret": applied.secrets[name]} if name in applied.secrets else {}
+        print_json({"client_id": name, **secret, **more})
+        return
+    click.echo(done)
+    for note in applied.notes:
+        click.echo(note)
+    print_secrets(applied.secrets)
+
+
+def _shown(known: Client) -> dict[str, Any]:
+    """A client as shown: no digest, and of its secrets those that still work."""
+    from service.access.plan import SETTINGS
+
+    now = time.time()
+    valid = [secret for secret in known.secrets if secret.expires_at is None or secret.expires_at > now]
+    return {
+        "client_id": known.client_id,
+        "enabled": known.enabled,
+        **{name: getattr(known.settings, name) for name in SETTINGS},
+        "secrets": [{"expires_at": _time(secret.expires_at)} for secret in valid],
+    }
+
+
+def _time(seconds: int | None) -> str | None:
+    import datetime as dt
+
+    return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat()
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value)) or "none"
+    if value is None:
+        return "the server's"
+    return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else str(value)

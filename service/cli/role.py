@@ -1,0 +1,47 @@
+"""`tallystick role`: named gatherings of scopes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from projections.access_model import AccessModel
+
+
+@click.group()
+def role() -> None:
+    """Roles, which gather scopes."""
+
+
+@role.command()
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help="A scope of it; repeatable.")
+def add(name: str, scopes: tuple[str, ...]) -> None:
+    """Add the role NAME."""
+    from service.access.check import plan_addition
+    from service.access.errors import NameTaken
+    from service.access.plan import Plan, Wanted
+    from service.cli.access_session import change
+
+    def decide(model: AccessModel) -> Plan:
+        if name in model.roles:
+            raise NameTaken("role", name)
+        return plan_addition(model, Wanted(roles={name: scopes}))
+
+    change(decide, lambda _: click.echo(f"role {name} added"))
+
+
+@role.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_roles(as_json: bool) -> None:  # noqa: FBT001 a click flag
+    """List the roles and their scopes."""
+    from service.cli.access_output import print_json, print_table
+    from service.cli.access_session import access_model
+
+    known = sorted(access_model().roles.values(), key=lambda each: each.name)
+    if as_json:
+        print_json([{"name": each.name, "scopes": each.scopes} for each in known])
+        return
+    print_table(("role", "scopes"), ((each.name, "\n".join(each.scopes)) for each in known), none="no roles yet")

@@ -1,0 +1,273 @@
+"""The JetStream stream that holds event N at sequence N: made, inspected and appended to by the relay.
+
+    StreamError
+    ├── StreamRefused       JetStream said no, and why
+    │   └── WrongSequence   the stream does not end where the publisher believed
+    └── consumers.connection.NatsUnavailable (its own base): nothing is known, look again
+
+A batch is atomic (NATS 2.12, ADR-50): all of its messages are stored, or none. Its first message names the sequence that the stream
+must end at, so a batch that was stored although its acknowledgement got lost is refused the second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
+from typing import Any, NamedTuple
+
+import msgspec
+from nats.aio.msg import Msg
+
+from consumers.connection import ApiError, Connection, connect
+from schema.envelope import STREAM_NAME, SUBJECTS, RecordedEvent, headers_of, subject_of
+from service.journal.relay_plan import StreamState
+
+OLDEST_SERVER = (2, 12)
+
+_STREAM_NOT_FOUND = 10059
+_NO_MESSAGE = 10037
+_WRONG_LAST_SEQUENCE = 10071
+
+_HEADER_LINE = "NATS/1.0\r\n"
+_LINE_ENDS = str.maketrans("\r\n", "  ")
+
+
+class StreamError(Exception):
+    """Base of what JetStream can answer instead of an acknowledgement."""
+
+
+class StreamRefused(StreamError):
+    """JetStream refused the request. The message is its own."""
+
+
+class WrongSequence(StreamRefused):
+    """The stream does not end at the sequence that the batch was to follow."""
+
+
+class Stored(NamedTuple):
+    """A message as it is stored."""
+
+    subject: str
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class Message(NamedTuple):
+    """A message to publish; `headers` are encoded lines without the first and the last."""
+
+    subject: str
+    headers: str
+    data: bytes
+
+
+class _State(msgspec.Struct):
+    first_seq: int
+    last_seq: int
+    messages: int
+    num_deleted: int = 0
+
+
+class _Info(msgspec.Struct):
+    state: _State | None = None
+    config: dict[str, Any] = {}
+    error: ApiError | None = None
+
+
+class _RawMessage(msgspec.Struct):
+    subject: str
+    hdrs: str = ""
+    data: str = ""
+
+
+class _Got(msgspec.Struct):
+    message: _RawMessage | None = None
+    error: ApiError | None = None
+
+
+class _Ack(msgspec.Struct):
+    seq: int = 0
+    error: ApiError | None = None
+
+
+class _Done(msgspec.Struct):
+    error: ApiError | None = None
+
+
+class Stream:
+    """The stream over one connection. Every method raises NatsUnavailable, or StreamRefused where JetStream says no."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._inbox = connection.client.new_inbox()
+        self._batches = count(1)
+        self._answers: dict[str, asyncio.Future[bytes]] = {}
+
+    @classmethod
+    async def connect(cls, url: str, timeout: float = 5.0) -> Stream:
+        """Connect; `timeout` in seconds bounds every request. Raises StreamRefused for a server that is too old."""
+        connection = await connect(url, "tallystick-relay", timeout)
+        stream = cls(connection)
+        try:
+            _require_version(connection)
+            await connection.while_connected(connection.client.subscribe(f"{stream._inbox}.*", cb=stream._answered))
+        except BaseException:
+            await connection.close()
+            raise
+        return stream
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._connection.close()
+
+    async def info(self) -> StreamState | None:
+        """Where the stream begins and ends; None if there is none."""
+        info = await self._info()
+        if info is None or info.state is None:
+            return None
+        state = info.state
+        return StreamState(state.first_seq, state.last_seq, state.messages, state.num_deleted)
+
+    async def create(self, first: int, replicas: int) -> None:
+        """Make the stream; its first message will have the sequence `first`."""
+        config = {**_wanted_config(), "first_seq": first, "num_replicas": replicas}
+        _raise_refusal((await self._api(f"STREAM.CREATE.{STREAM_NAME}", _Info, config)).error)
+
+    async def settle_config(self) -> None:
+        """Give an existing stream the settings that sequence = position rests on. Its replicas are the operator's."""
+        info = await self._info()
+        wanted = _wanted_config()
+        if info is None or all(info.config.get(name) == value for name, value in wanted.items()):
+            return
+        _raise_refusal((await self._api(f"STREAM.UPDATE.{STREAM_NAME}", _Info, {**info.config, **wanted})).error)
+
+    async def delete(self) -> None:
+        """Delete the stream with all its messages."""
+        _raise_refusal((await self._api(f"STREAM.DELETE.{STREAM_NAME}", _Done)).error)
+
+    async def get(self, sequence: int) -> Stored | None:
+        """The message at a sequence, as the stream's leader has it; None if there is none."""
+        got = await self._api(f"STREAM.MSG.GET.{STREAM_NAME}", _Got, {"seq": sequence})
+        if got.error is not None and got.error.err_code == _NO_MESSAGE:
+            return None
+        _raise_refusal(got.error)
+        raw = got.message or _RawMessage("")
+        return Stored(raw.subject, _parse_headers(base64.b64decode(raw.hdrs)), base64.b64decode(raw.data))
+
+    async def publish(self, messages: Sequence[Message], after: int) -> None:
+        """Store all messages at the sequences after `after`, or none.
+
+        Returns once they are stored. Raises WrongSequence when the stream does not end at `after`.
+        """
+        batch = f"{next(self._batches)}"
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._answers[batch] = answer
+        try:
+            await self._send(_frames(messages, f"{self._inbox}.{batch}", after))
+            ack = msgspec.json.decode(await self._connection.while_connected(answer), type=_Ack)
+        finally:
+            del self._answers[batch]
+        _raise_refusal(ack.error)
+        if ack.seq != after + len(messages):
+            raise WrongSequence(f"stored up to sequence {ack.seq} instead of {after + len(messages)}")
+
+    async def _send(self, frames: bytes) -> None:
+        # nats-py's publish checks and encodes header by header, which takes three times as long as all the rest of the relay.
+        client = self._connection.client
+        await client._send_command(frames)  # noqa: SLF001 see above
+        await client._flush_pending()  # noqa: SLF001 see above
+
+    async def _answered(self, message: Msg) -> None:  # noqa: RUF029 the client awaits its callbacks
+        """A batch's first message is answered by nothing or an error, its last by an acknowledgement or an error."""
+        answer = self._answers.get(message.subject.rpartition(".")[2])
+        if answer is not None and message.data and not answer.done():
+            answer.set_result(message.data)
+
+    async def _info(self) -> _Info | None:
+        info = await self._api(f"STREAM.INFO.{STREAM_NAME}", _Info)
+        if info.error is not None and info.error.err_code == _STREAM_NOT_FOUND:
+            return None
+        _raise_refusal(info.error)
+        return info
+
+    async def _api(self, name: str, kind: type[Any], body: object = None) -> Any:
+        return msgspec.json.decode((await self._connection.request(f"$JS.API.{name}", body)).data, type=kind)
+
+
+def message_of(recorded: RecordedEvent, issuer: str) -> Message:
+    """The event as a message; its JSON passes through undecoded."""
+    headers = headers_of(recorded, issuer)
+    lines = _lines(headers.items())
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+        lines = _lines((name, value.translate(_LINE_ENDS)) for name, value in headers.items())
+    return Message(subject_of(recorded.type, recorded.client), lines, recorded.data.encode())
+
+
+def holds(stored: Stored, recorded: RecordedEvent) -> bool:
+    """Whether a stored message is this event: the same id, subject and body."""
+    return (
+        stored.headers.get("ce-id") == str(recorded.position)
+        and stored.subject == subject_of(recorded.type, recorded.client)
+        and stored.data == recorded.data.encode()
+    )
+
+
+def _lines(headers: Iterable[tuple[str, str]]) -> str:
+    return "".join([f"{name}: {value}\r\n" for name, value in headers])
+
+
+def _frames(messages: Sequence[Message], reply: str, after: int) -> bytes:
+    """The bytes of a batch: only its first and its last message are answered. A single message needs no batch."""
+    total = len(messages)
+    batch = reply.replace(".", "-").removeprefix("_INBOX-")
+    frames: list[bytes] = []
+    for number, (subject, lines, data) in enumerate(messages, start=1):
+        extra = f"Nats-Batch-Id: {batch}\r\nNats-Batch-Sequence: {number}\r\n" if total > 1 else ""
+        if number == 1:
+            extra += f"Nats-Expected-Last-Sequence: {after}\r\n"
+        if number == total > 1:
+            extra += "Nats-Batch-Commit: 1\r\n"
+        answer = f"{reply} " if number in {1, total} else ""
+        head = f"{_HEADER_LINE}{lines}{extra}\r\n".encode()
+        frames += (f"HPUB {subject} {answer}{len(head)} {len(head) + len(data)}\r\n".encode(), head, data, b"\r\n")
+    return b"".join(frames)
+
+
+def _parse_headers(raw: bytes) -> dict[str, str]:
+    lines = raw.decode(errors="replace").split("\r\n")[1:]
+    return {name: value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
+
+
+def _wanted_config() -> dict[str, Any]:
+    return {
+        "name": STREAM_NAME,
+        "subjects": [SUBJECTS],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "new",
+        "max_msgs": -1,
+        "max_msgs_per_subject": -1,
+        "max_bytes": -1,
+        "max_age": 0,
+        "max_msg_size": -1,
+        "max_consumers": -1,
+        "allow_atomic": True,
+        "allow_direct": True,
+        "deny_delete": True,
+        "deny_purge": True,
+    }
+
+
+def _require_version(connection: Connection) -> None:
+    version = connection.client.connected_server_version
+    if (version.major, version.minor) < OLDEST_SERVER:
+        wanted = ".".join(map(str, OLDEST_SERVER))
+        raise StreamRefused(f"NATS {version.major}.{version.minor} is too old: atomic batches need {wanted} or newer")
+
+
+def _raise_refusal(error: ApiError | None) -> None:
+    if error is None:
+        return
+    kind = WrongSequence if error.err_code == _WRONG_LAST_SEQUENCE else StreamRefused
+    raise kind(f"JetStream: {error.description or error.code}")

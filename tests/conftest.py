@@ -1,0 +1,49 @@
+"""Fixtures that every test may ask for."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from service.bootstrap import open_worker
+from service.endpoints.core import Core
+from service.settings import Settings
+from tests.servers import Database, Servers, fresh_database, running_servers
+
+ISSUER = "https://auth.example.com"
+MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Postgres and NATS for the whole run."""
+    with running_servers() as running:
+        yield running
+
+
+@pytest.fixture
+def database(servers: Servers) -> Iterator[Database]:
+    """A migrated database of the test's own."""
+    with fresh_database(servers) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def settings(database: Database, servers: Servers) -> Settings:
+    """Settings of a worker on that database."""
+    return Settings(
+        database_url=database.service_url,
+        owner_database_url=database.owner_url,
+        nats_url=servers.nats_url,
+        issuer=ISSUER,
+        master_key=MASTER_KEY,
+    )
+
+
+@pytest.fixture
+async def core(settings: Settings) -> AsyncIterator[Core]:
+    """One running worker, without its HTTP server."""
+    async with open_worker(settings) as running:
+        yield running
