@@ -38,7 +38,7 @@ def as_json(steps: Sequence[Step]) -> list[dict[str, Any]]:
 def _lines(step: Step) -> Iterator[str]:
     yield f"{_SIGNS[step.action]} {step.kind} {visible(step.name)}"
     for change in step.fields:
-        yield f"    {change.field}: {_change(step, change)}"
+        yield f"    {visible(change.field)}: {_change(step, change)}"
     if step.needs_secret:
         yield "    secret: a new one"
 
@@ -49,14 +49,16 @@ def _change(step: Step, change: FieldChange) -> str:
 
 
 def _written(field: str, value: Any) -> str:
-    if value is None or value in ((), {}):
-        return "none" if field != "access_token_lifetime" else "the server's"
     if field == "access_token_lifetime":
-        return written_duration(value)
+        return "the server's" if value is None else written_duration(value)
+    if value is None or value in ((), {}):
+        return "none"
     if field == "jwks":
         return ", ".join(visible(str(key.get("kid", f"a {key.get('kty')} key without kid"))) for key in value)
     if isinstance(value, Mapping):
         return ", ".join(
             f"{visible(name)} ({visible(text)})" if text else visible(name) for name, text in value.items()
         )
-    return visible(value) if isinstance(value, str) else ", ".join(map(visible, value))
+    if isinstance(value, str):
+        return visible(value) or "no description"
+    return ", ".join(map(visible, value))

@@ -137,8 +137,7 @@ def _resource_steps(model: AccessModel, wanted: Wanted) -> Iterator[Step]:
             yield Step("add", "resource", uri, stream, version, (event,), _made(scopes=scopes))
         elif before.scopes != scopes:
             event = ResourceUpdated(uri=uri, scopes=scopes)
-            changed = (FieldChange("scopes", before.scopes, scopes),)
-            yield Step("change", "resource", uri, stream, version, (event,), changed)
+            yield Step("change", "resource", uri, stream, version, (event,), _scope_changes(before.scopes, scopes))
 
 
 def _role_steps(model: AccessModel, wanted: Wanted) -> Iterator[Step]:
@@ -204,6 +203,14 @@ def _gone(model: AccessModel, wanted: Wanted) -> Iterator[tuple[Kind, str]]:
 def _removal(model: AccessModel, kind: Kind, name: str) -> Step:
     stream, event = _REMOVED[kind](name)
     return Step("remove", kind, name, stream, model.version_of(stream), (event,))
+
+
+def _scope_changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[FieldChange, ...]:
+    return tuple(
+        FieldChange(f"scopes.{scope}", before.get(scope), after.get(scope))
+        for scope in sorted(before.keys() | after.keys())
+        if before.get(scope) != after.get(scope)
+    )
 
 
 def _made(**fields: Any) -> tuple[FieldChange, ...]:

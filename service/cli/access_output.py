@@ -23,12 +23,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, none: 
     """Print rows under their columns; without rows, the line `none`. Long values are folded, never cut."""
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*(Text(column, overflow="fold") for column in columns), box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in table.columns:
-        column.overflow = "fold"
+    table = Table(*(Column(name, overflow="fold") for name in columns), box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*(Text("\n".join(map(visible, cell.split("\n")))) for cell in row))
     if table.row_count == 0:
@@ -46,7 +44,7 @@ def print_fields(fields: Mapping[str, str]) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print a difference: green for what is made, yellow for what changes, red for what goes. Colours on terminals only."""
+    """Print a difference: on a terminal green for what is made, yellow for what changes, red for what goes."""
     colours = {"+": "green", "~": "yellow", "-": "red"}
     for line in lines:
         click.secho(line, fg=colours.get(line[:1]))

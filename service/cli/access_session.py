@@ -27,6 +27,8 @@ class Mistakes(click.ClickException):
 
 def settings_in_use() -> Settings:
     """The settings of the environment, or those of the instance that runs on the home. Raises ClickException."""
+    import msgspec
+
     from service.cli.connect import servers
     from service.settings import SettingsError, load_settings
 
@@ -34,14 +36,16 @@ def settings_in_use() -> Settings:
         settings = load_settings()
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
-    import msgspec
-
     return msgspec.structs.replace(settings, database_url=servers(settings).database_url)
 
 
-def access_model() -> AccessModel:
-    """The access model as of now. Raises ClickException."""
-    return _run(settings_in_use(), lambda store: store.model())
+def query(read: Callable[[AccessModel], T]) -> T:
+    """What `read` makes of the access model as of now. Raises ClickException, also for an AccessError of `read`."""
+
+    async def work(store: AccessStore) -> T:
+        return read(await store.model())
+
+    return _run(settings_in_use(), work)
 
 
 def change(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Only show the difference.")
 @click.option("--prune", is_flag=True, help="Remove what is not in the file; without it, such things are kept.")
 @click.option("--json", "as_json", is_flag=True, help='Print JSON: {"changes": […], "secrets": {…}, …}.')
-def apply(file: Path, dry_run: bool, prune: bool, as_json: bool) -> None:  # noqa: FBT001 click flags
+def apply(file: Path, dry_run: bool, prune: bool, as_json: bool) -> None:
     """Make resources, scopes, roles and clients what the YAML FILE says.
 
     Shows the difference first. A second run changes nothing. The secret of a new client is shown once, at the end.
@@ -39,14 +39,10 @@ def apply(file: Path, dry_run: bool, prune: bool, as_json: bool) -> None:  # noq
 def _show(document: Document, *, prune: bool, as_json: bool) -> None:
     from service.access.check import plan_document
     from service.access.difference import as_json as changes
-    from service.access.errors import AccessFileError
     from service.cli.access_output import print_json
-    from service.cli.access_session import Mistakes, access_model
+    from service.cli.access_session import query
 
-    try:
-        plan = plan_document(document, access_model(), prune=prune)
-    except AccessFileError as error:
-        raise Mistakes(str(error)) from error
+    plan = query(lambda model: plan_document(document, model, prune=prune))
     if as_json:
         print_json({"dry_run": True, "changes": changes(plan.steps), "secrets": {}, "kept": _kept(plan), "notes": []})
     else:

@@ -10,27 +10,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from schema.events import AuthMethod, ClientSettings, TokenFormat
+from service.cli.duration import duration
 
 if TYPE_CHECKING:
     from projections.access_model import AccessModel, Client
     from service.access.plan import Applied, Plan, Step
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-class Duration(click.ParamType[int]):
-    """Seconds, or a number with s, m, h or d."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Seconds of what was written."""
-        from service.access.durations import parse_duration
-
-        try:
-            return value if isinstance(value, int) else parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.group()
@@ -50,15 +36,15 @@ def client() -> None:
 @click.option("--jwks", type=click.Path(path_type=Path), metavar="FILE", help="Its public keys, for private_key_jwt.")
 @click.option("--public", is_flag=True, help="It cannot keep a secret: the same as --auth-method none.")
 @click.option("--token-format", type=click.Choice(get_args(TokenFormat)), default="jwt", show_default=True)
-@click.option("--access-token-lifetime", type=Duration(), help="Such as 600 or 10m; default: the server's.")
+@click.option("--access-token-lifetime", callback=duration, metavar="DURATION", help="Such as 600 or 10m; default: the server's.")
 @_json
 def add(
     name: str, public: bool, auth_method: AuthMethod | None, jwks: Path | None, as_json: bool, **lists: Any
-) -> None:  # noqa: FBT001 click flags
+) -> None:
     """Add the client NAME. Options that name things can be repeated. A secret, if it has one, is shown once."""
     from service.access.check import plan_addition
     from service.access.errors import NameTaken
-    from service.access.plan import Plan, Wanted
+    from service.access.plan import Wanted
     from service.cli.access_session import change
 
     if public and auth_method not in {None, "none"}:
@@ -81,12 +67,12 @@ def add(
 
 @client.command(name="list")
 @_json
-def list_clients(as_json: bool) -> None:  # noqa: FBT001 a click flag
+def list_clients(as_json: bool) -> None:
     """List the clients."""
     from service.cli.access_output import print_json, print_table
-    from service.cli.access_session import access_model
+    from service.cli.access_session import query
 
-    known = sorted(access_model().clients.values(), key=lambda each: each.client_id)
+    known = sorted(query(lambda model: tuple(model.clients.values())), key=lambda each: each.client_id)
     if as_json:
         print_json([_shown(each) for each in known])
         return
@@ -107,12 +93,12 @@ def list_clients(as_json: bool) -> None:  # noqa: FBT001 a click flag
 @client.command()
 @click.argument("name")
 @_json
-def show(name: str, as_json: bool) -> None:  # noqa: FBT001 a click flag
+def show(name: str, as_json: bool) -> None:
     """Show the client NAME: its settings, whether it is enabled, how many secrets it has and until when."""
     from service.cli.access_output import print_fields, print_json
-    from service.cli.access_session import access_model
+    from service.cli.access_session import query
 
-    shown = _shown(_known(access_model(), name))
+    shown = query(lambda model: _shown(_known(model, name)))
     if as_json:
         print_json(shown)
         return
@@ -123,10 +109,10 @@ def show(name: str, as_json: bool) -> None:  # noqa: FBT001 a click flag
 
 @client.command()
 @click.argument("name")
-@click.option("--overlap", type=Duration(), help="How long older secrets still work, such as 3600 or 24h.")
+@click.option("--overlap", callback=duration, metavar="DURATION", help="How long older secrets still work, such as 3600 or 24h.")
 @click.option("--secret-file", metavar="FILE", help="Also keep it in this file of <home>/secrets (mode 0600).")
 @_json
-def rotate_secret(name: str, overlap: int | None, secret_file: str | None, as_json: bool) -> None:  # noqa: FBT001 a flag
+def rotate_secret(name: str, overlap: int | None, secret_file: str | None, as_json: bool) -> None:
     """Give the client NAME a new secret, shown once. Older ones work for the overlap (TALLYSTICK_SECRET_OVERLAP)."""
     from service.access.errors import AccessRuleError
     from service.access.plan import Plan, rotation
@@ -200,7 +186,7 @@ def _known(model: AccessModel, name: str) -> Client:
     from service.access.errors import NameUnknown
 
     if name not in model.clients:
-        raise click.ClickException(str(NameUnknown("client", name)))
+        raise NameUnknown("client", name)
     return model.clients[name]
 
 
@@ -252,4 +238,4 @@ def _text(value: Any) -> str:
         return ", ".join(map(str, value)) or "none"
     if value is None:
         return "the server's"
-    return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else str(value)
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

@@ -37,12 +37,12 @@ def add(uri: str, scopes: tuple[str, ...]) -> None:
 
 @resource.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_resources(as_json: bool) -> None:  # noqa: FBT001 a click flag
+def list_resources(as_json: bool) -> None:
     """List the resources and their scopes."""
     from service.cli.access_output import print_json, print_table
-    from service.cli.access_session import access_model
+    from service.cli.access_session import query
 
-    known = sorted(access_model().resources.values(), key=lambda each: each.uri)
+    known = sorted(query(lambda model: tuple(model.resources.values())), key=lambda each: each.uri)
     if as_json:
         print_json([_shown(each) for each in known])
         return
@@ -53,21 +53,18 @@ def list_resources(as_json: bool) -> None:  # noqa: FBT001 a click flag
 @resource.command()
 @click.argument("uri")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(uri: str, as_json: bool) -> None:  # noqa: FBT001 a click flag
+def show(uri: str, as_json: bool) -> None:
     """Show the scopes of the resource URI, and which clients have it or introspect it."""
-    from service.access.errors import NameUnknown
     from service.cli.access_output import print_fields, print_json, print_table
-    from service.cli.access_session import access_model
+    from service.cli.access_session import query
 
-    model = access_model()
-    if uri not in model.resources:
-        raise click.ClickException(str(NameUnknown("resource", uri)))
-    shown = _shown(model.resources[uri]) | _clients(model, uri)
+    shown = query(lambda model: _shown_with_clients(model, uri))
     if as_json:
         print_json(shown)
         return
-    print_fields({name: ", ".join(shown[name]) or "none" for name in ("clients", "introspected_by")} | {"uri": uri})
-    print_table(("scope", "description"), model.resources[uri].scopes.items(), none="no scopes")
+    clients = {name: ", ".join(shown[name]) or "none" for name in ("clients", "introspected_by")}
+    print_fields({"uri": uri} | clients)
+    print_table(("scope", "description"), shown["scopes"].items(), none="no scopes")
 
 
 def _described(scopes: tuple[str, ...]) -> dict[str, str]:
@@ -84,9 +81,14 @@ def _shown(resource: Resource) -> dict[str, Any]:
     return {"uri": resource.uri, "scopes": resource.scopes}
 
 
-def _clients(model: AccessModel, uri: str) -> dict[str, list[str]]:
+def _shown_with_clients(model: AccessModel, uri: str) -> dict[str, Any]:
+    from service.access.errors import NameUnknown
+
+    if uri not in model.resources:
+        raise NameUnknown("resource", uri)
     every = sorted(model.clients.items())
     return {
+        **_shown(model.resources[uri]),
         "clients": [client_id for client_id, client in every if uri in client.settings.resources],
         "introspected_by": [client_id for client_id, client in every if uri in client.settings.introspects],
     }

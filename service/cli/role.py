@@ -35,12 +35,12 @@ def add(name: str, scopes: tuple[str, ...]) -> None:
 
 @role.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_roles(as_json: bool) -> None:  # noqa: FBT001 a click flag
+def list_roles(as_json: bool) -> None:
     """List the roles and their scopes."""
     from service.cli.access_output import print_json, print_table
-    from service.cli.access_session import access_model
+    from service.cli.access_session import query
 
-    known = sorted(access_model().roles.values(), key=lambda each: each.name)
+    known = sorted(query(lambda model: tuple(model.roles.values())), key=lambda each: each.name)
     if as_json:
         print_json([{"name": each.name, "scopes": each.scopes} for each in known])
         return

@@ -161,5 +161,3 @@ def _time(claims: dict[str, Any], name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**40:
         raise InvalidClient(f"assertion_{name}")
     return float(value)
-
-

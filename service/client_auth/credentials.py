@@ -28,9 +28,7 @@ def present(authorization: bytes | None, form: Mapping[str, str]) -> Credentials
     Raises InvalidClient when there are none, two, or malformed ones, InvalidRequest when header and form name different clients.
     """
     given = [
-        credentials
-        for credentials in (_basic(authorization), _assertion(form), _post(form))
-        if credentials is not None
+        credentials for credentials in (_basic(authorization), _assertion(form), _post(form)) if credentials is not None
     ]
     if len(given) > 1:
         raise InvalidClient("two_auth_methods")

@@ -12,7 +12,7 @@ from service.embedded.errors import EmbeddedError
 
 LOG_LIMIT = 16 * 1024 * 1024
 LOG_KEPT = 1024 * 1024
-LITTLE_SPACE = 32 * 1024 * 1024
+LITTLE_SPACE = 64 * 1024 * 1024
 
 
 def make_private_dir(path: Path, mode: int = 0o700) -> None:
@@ -86,12 +86,12 @@ class LogFile:
 
 
 def space_hint(path: Path) -> str:
-    """A sentence to add to a failure when the disk under `path` is full or nearly so, else the empty string."""
+    """A sentence to add to a failure when less than LITTLE_SPACE bytes are free under `path`, else the empty string."""
     try:
         free = shutil.disk_usage(path).free
     except OSError:
         return ""
-    return f"; the disk is full: {free // 1024} KiB free at {path}" if free < LITTLE_SPACE else ""
+    return f"; little disk space is left: {free // 1024} KiB at {path}" if free < LITTLE_SPACE else ""
 
 
 def told(path: Path, error: OSError) -> EmbeddedError:

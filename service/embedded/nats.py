@@ -85,6 +85,10 @@ class Nats:
         """Stop the server."""
         await child.stop(STOP_STEPS)
 
+    def last_words(self) -> str:
+        """The last error in its log since it was started; else empty."""
+        return _telling_line(self.log.since_start())
+
     async def _start_first(self) -> Child:
         """Take the port of earlier starts if it is free; between choosing one and the server's bind it may be lost."""
         for attempt in range(PORT_ATTEMPTS):
@@ -221,7 +225,7 @@ def _free_port() -> int:
 
 
 def _telling_line(output: str) -> str:
-    """The line of the server's output that tells why: the last fatal one or error, else the last line."""
+    """The last line of the server's output that is fatal or an error; else empty."""
     lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith("---")]
     telling = [line for line in lines if "[FTL]" in line or "[ERR]" in line or line.startswith("nats-server:")]
-    return (telling or lines or [""])[-1]
+    return telling[-1] if telling else ""

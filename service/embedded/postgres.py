@@ -11,7 +11,7 @@ import shlex
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -37,6 +37,8 @@ from service.embedded.process import (
 OWNER = "tallystick_owner"
 SERVICE = "tallystick_service"
 DATABASE = "tallystick"
+
+DISK_FULL = ("No space left", "wrote only")
 
 START_LIMIT = 120.0
 ORPHAN_LIMIT = 20.0
@@ -106,6 +108,10 @@ class Postgres:
         if self._place is not None:
             await _end_orphans(self._place.data)
             self._place.remove_socket_dir()
+
+    def last_words(self) -> str:
+        """What its log says of a full disk or a panic since it was started; else empty."""
+        return _telling_line(self.log.since_start(), (*DISK_FULL, "PANIC:"))
 
     async def _prepared(self) -> Place:
         if self._place is not None:
@@ -314,8 +320,7 @@ def _is_session(entry: Path, data: Path) -> bool:
     return False
 
 
-def _telling_line(output: str) -> str:
-    """The line of PostgreSQL's output that tells why: the last PANIC, FATAL or error, else the last line."""
+def _telling_line(output: str, words: Sequence[str] = (*DISK_FULL, "FATAL:", "PANIC:", "error:", "")) -> str:
+    """The first line of PostgreSQL's output that has the first of these words that any line has; else empty."""
     lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith("---")]
-    telling = [line for line in lines if any(word in line for word in ("PANIC:", "FATAL:", "error:", "No space left"))]
-    return (telling or lines or [""])[-1]
+    return next((line for word in words for line in lines if word in line), "")

@@ -50,7 +50,7 @@ class Place:
         return str(self.programs / name)
 
     def make_socket_dir(self) -> None:
-        """Make the socket's directory, refused unless it is private and its account's own. Raises EmbeddedError, OSError."""
+        """Make the socket's directory, refused unless private and the account's own. Raises EmbeddedError, OSError."""
         directory = self.socket_dir
         with suppress(FileExistsError):
             directory.mkdir(mode=0o700)

@@ -75,6 +75,10 @@ class Program:
         """Ask it to end; it has ten seconds for the requests it has begun."""
         await child.stop(STOP_STEPS)
 
+    def last_words(self) -> str:
+        """Empty: what it said went to our stderr."""
+        return ""
+
     def _forget_gauges_of_the_dead(self) -> None:
         """What prometheus_client asks for: a gauge of living processes must not count one that was killed."""
         for file in self.metrics_dir.glob("gauge_live*.db"):

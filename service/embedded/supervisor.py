@@ -40,6 +40,9 @@ class Managed(Protocol):
     async def stop(self, child: Child) -> None:
         """Stop it."""
 
+    def last_words(self) -> str:
+        """What it said that may explain its death; empty if nothing did."""
+
 
 @dataclass(eq=False)
 class _Kept:
@@ -115,7 +118,8 @@ class Supervisor:
                 return str(error)
             self._say(f"{kept.managed.name} is up again (pid {kept.child.pid})")
         code = await kept.child.wait()
-        reason = f"{kept.managed.name} (pid {kept.child.pid}) DIED: {describe_exit(code)}"
+        words = kept.managed.last_words()
+        reason = f"{kept.managed.name} (pid {kept.child.pid}) DIED: {describe_exit(code)}" + (words and f"; {words}")
         kept.child = None
         return reason
 

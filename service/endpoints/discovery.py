@@ -29,7 +29,8 @@ def discovery_routes(core: Core) -> list[HTTPRouteHandler]:
         """The keys that sign now, will sign next, or have signed a token that may still live."""
         keys = [key.jwk for key in core.state.keys.published(time.time())]
         return Response(
-            msgspec.json.encode({"keys": keys}), headers={"cache-control": f"public, max-age={core.settings.jwks_max_age}"}
+            msgspec.json.encode({"keys": keys}),
+            headers={"cache-control": f"public, max-age={core.settings.jwks_max_age}"},
         )
 
     return [metadata, jwks]

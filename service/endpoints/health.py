@@ -108,5 +108,3 @@ def _relay(core: Core) -> Part:
     if relay.silent > _RELAY_SILENT:
         return Part(status="degraded", reason=f"the relay has been silent for {relay.silent:.0f} s")
     return Part(status="ready", reason=f"published to {relay.position} of {core.follower.head}")
-
-

@@ -89,16 +89,24 @@ def parse_form(body: bytes) -> dict[str, str]:
         raise InvalidRequest("wrong_encoding", "The form is not properly encoded.")
     try:
         pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=_MAX_FIELDS,
         )
     except ValueError:
         raise InvalidRequest("wrong_encoding", "The form is not properly encoded.") from None
     form: dict[str, str] = {}
     for name, value in pairs:
         if name in form:
-            raise InvalidRequest("repeated_parameter", "A parameter is given more than once.", detail=printable(name, 64))
+            raise InvalidRequest(
+                "repeated_parameter", "A parameter is given more than once.", detail=printable(name, 64)
+            )
         if _CONTROLS.search(value):
-            raise InvalidRequest("control_character", "A parameter has a control character.", detail=printable(name, 64))
+            raise InvalidRequest(
+                "control_character", "A parameter has a control character.", detail=printable(name, 64)
+            )
         form[name] = value
     return {name: value for name, value in form.items() if value}
 

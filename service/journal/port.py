@@ -1,11 +1,11 @@
 """The journal's port: what the rest of the service may ask of it, as contracts.
 
-    JournalError
-    ├── VersionConflict       the stream moved on since the caller read it: reload, decide again
-    ├── AlreadyUsed           the request's single-use key was used before
-    └── JournalUnavailable    nothing is known to be committed: answer 503, let no credential leave
-        ├── JournalBusy       the queue of waiting appends is full
-        └── JournalTimeout    the deadline passed
+JournalError
+├── VersionConflict       the stream moved on since the caller read it: reload, decide again
+├── AlreadyUsed           the request's single-use key was used before
+└── JournalUnavailable    nothing is known to be committed: answer 503, let no credential leave
+    ├── JournalBusy       the queue of waiting appends is full
+    └── JournalTimeout    the deadline passed
 """
 
 from __future__ import annotations

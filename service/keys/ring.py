@@ -32,9 +32,7 @@ class KeyRing:
         """The keys whose tokens are accepted, by the header segment of those tokens."""
         published = self._keys.published(time.time())
         if published != self._seen:
-            self._verifying = {
-                header_segment(key.kid, key.alg): VerifyingKey(key.alg, key.jwk) for key in published
-            }
+            self._verifying = {header_segment(key.kid, key.alg): VerifyingKey(key.alg, key.jwk) for key in published}
             self._seen = published
         return self._verifying
 

@@ -49,7 +49,9 @@ class Tracing:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        resource = Resource.create({"service.name": service_name, "service.instance.id": f"{os.uname().nodename}:{os.getpid()}"})
+        resource = Resource.create(
+            {"service.name": service_name, "service.instance.id": f"{os.uname().nodename}:{os.getpid()}"}
+        )
         traces = TracerProvider(resource=resource)
         traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource=resource)
@@ -74,7 +76,9 @@ def _observe_prometheus(meter: Any) -> None:
         if not metric.name.startswith("tallystick_"):
             continue
         if metric.type == "gauge":
-            meter.create_observable_gauge(metric.name, [lambda _, n=metric.name: samples(n)], description=metric.documentation)
+            meter.create_observable_gauge(
+                metric.name, [lambda _, n=metric.name: samples(n)], description=metric.documentation
+            )
             continue
         for suffix in ("_total",) if metric.type == "counter" else ("_bucket", "_sum", "_count"):
             name = metric.name + suffix

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -43,9 +44,9 @@ def _until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 
 
 @contextmanager
-def _tiny_disk(directory: Path) -> Iterator[None]:
-    """Mount a disk of 20 MiB on `directory`."""
-    mounted = ["/bin/mount", "-t", "tmpfs", "-o", "size=20m,mode=0755", "tmpfs", str(directory)]
+def _disk(directory: Path, mebibytes: int) -> Iterator[None]:
+    """Mount a small disk on `directory`."""
+    mounted = ["/bin/mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=0755", "tmpfs", str(directory)]
     subprocess.run(mounted, check=True)
     try:
         yield
@@ -203,13 +204,40 @@ def test_an_unknown_host_is_told(home: Path) -> None:
 def test_a_full_disk_is_told(shared_dir: Path, up: Ups) -> None:
     """The message has PostgreSQL's own words and the space that is left; exit 1, and no half-made cluster."""
     home = shared_dir / "home"
-    with _tiny_disk(shared_dir):
+    with _disk(shared_dir, 20):
         running = up(home)
         assert running.process.wait(30) == 1
         assert "Error: PostgreSQL could not make its files in" in running.errors()
-        assert "No space left on device; the disk is full" in running.errors()
+        assert re.search(r"(No space left on device|wrote only .*); little disk space is left", running.errors())
         assert not (home / "postgres").exists()
         assert list(home.glob("postgres.new-*")) == []
+
+
+def test_a_disk_that_fills_up_is_told(shared_dir: Path, up: Ups) -> None:
+    """When PostgreSQL can go on no longer, everything ends with its own words, exit 1; with space again, all is there."""
+    home = shared_dir / "home"
+    with _disk(shared_dir, 100):
+        running = up(home)
+        url = running.ready().database_url
+        _insert(url)
+        _fill(shared_dir / "ballast")
+        with psycopg.connect(url) as connection, suppress(psycopg.OperationalError, psycopg.errors.DiskFull):
+            while True:
+                connection.execute("INSERT INTO receipts SELECT generate_series(1, 100000)")
+                connection.execute("DELETE FROM receipts WHERE n > 1")
+        assert running.process.wait(60) == 1
+        assert re.search(r"Error: postgres died 6 times.*(No space left on device|wrote only)", running.errors())
+        assert processes_of(home) == []
+        (shared_dir / "ballast").unlink()
+        again = up(home)
+        assert _count(again.ready().database_url) >= 1
+        again.end()
+
+
+def _fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
 
 
 def test_a_child_ends_with_its_parent() -> None:
