@@ -1,7 +1,8 @@
 """Grants and their tokens: what introspection answers from, in memory, bounded.
 
-The cache holds grants issued while this process lives; any other is read from its own stream on demand. While a stream is being
-read, events of it that arrive by the feed are kept beside and folded after, so that a load never hides a revocation.
+The cache holds grants issued while this process lives; any other is read from its own stream on demand. While a
+stream is being read, events of it that arrive by the feed are kept beside and folded after, so that a load never
+hides a revocation.
 """
 
 from __future__ import annotations
@@ -112,7 +113,9 @@ class GrantCache:
         self._order.append(grant_id)
 
     def _sweep(self, now: int) -> None:
-        """Look at the two that were looked at longest ago: an expired one goes, a live one stays unless the cache is full."""
+        """Look at the two that were looked at longest ago: an expired one goes, a live one stays unless the cache is
+        full.
+        """
         for _ in range(min(2, len(self._order))):
             oldest = self._order.popleft()
             if self._grants[oldest].expired(now) or len(self._order) >= self._limit - 1:

@@ -117,7 +117,8 @@ async def run_worker(settings: Settings, listener: socket.socket) -> None:
 
 
 async def do_chores(journal: PostgresJournal, keys: KeyManager) -> None:
-    """What must be done now and then, by one process: partitions made ahead, used-up keys forgotten, keys on their way."""
+    """What must be done now and then, by one process: partitions made ahead, used-up keys forgotten, keys on their
+    way."""
     await journal.fetch("SELECT journal.ensure_partitions(3)")
     await journal.fetch("SELECT journal.forget_once()")
     await keys.do_what_is_due()

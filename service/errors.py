@@ -10,8 +10,9 @@
     ├── InvalidGrant          400 invalid_grant
     └── TokenNotActive        200, "active": false (RFC 7662) or nothing to revoke (RFC 7009)
 
-The public half (`error`, `description`) keeps to the characters of RFC 6749 section 5.2; the private half (`reason`, `detail`) goes
-to the event alone. `reason` is one of a fixed list of words (`docs/events.md`), so that it can be counted.
+The public half (`error`, `description`) keeps to the characters of RFC 6749 section 5.2; the private half (`reason`,
+`detail`) goes to the event alone. `reason` is one of a fixed list of words (`docs/events.md`), so that it can be
+counted.
 """
 
 from __future__ import annotations

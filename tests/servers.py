@@ -81,8 +81,8 @@ def _answers(path: str) -> bool:
 
 @contextlib.contextmanager
 def _containers() -> Iterator[Servers]:
-    from testcontainers.community.nats import NatsContainer
-    from testcontainers.community.postgres import PostgresContainer
+    from testcontainers.community.nats import NatsContainer  # noqa: PLC0415 only where Docker answers
+    from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415 only where Docker answers
 
     postgres = PostgresContainer("postgres:18", driver=None)
     nats = NatsContainer("nats:2.12").with_command("-js -sd /data")

@@ -102,12 +102,12 @@ class Reader:
             if not isinstance(key, ScalarNode):
                 self.wrong(path, f"expected a field name, not {_kind(key)}")
                 continue
-            name = str(key.value)
+            name, line = str(key.value), line_of(key)
+            self.lines[*path, name] = line
             if name in lines:
-                self.lines[*path, name] = line_of(key)
                 self.wrong((*path, name), f"there twice, first in line {lines[name]}")
                 continue
-            lines[name] = line_of(key)
+            lines[name] = line
             yield name, value
 
     def _is(self, node: Node, kind: type[Node], path: FieldPath, expected: str) -> bool:
@@ -121,7 +121,7 @@ class Reader:
         self._read += 1
         if self._read > NODE_LIMIT:
             raise TooLarge
-        self.lines[path] = line_of(node)
+        self.lines.setdefault(path, line_of(node))
 
 
 def _kind(node: Node) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from typing import NamedTuple
 
 from schema.events import ClientSettings
@@ -28,6 +29,7 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")
 _SCOPE_CHARACTERS = '1 to 255 ASCII characters without space, " and \\'
 _SECRET_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
 _TEXT_LIMIT = 500
+_COMPARED = 1_000
 
 
 class Known(NamedTuple):
@@ -119,8 +121,8 @@ def unknown(name: str, what: str, candidates: Iterable[str]) -> str:
 
 
 def suggestion(name: str, candidates: Iterable[str]) -> str:
-    """` — did you mean "…"?` where a candidate is close, else nothing."""
-    close = get_close_matches(name, list(candidates), n=1)
+    """` — did you mean "…"?` where one of the first thousand candidates is close, else nothing."""
+    close = get_close_matches(name, list(islice(candidates, _COMPARED)), n=1)
     return f" — did you mean {quoted(close[0])}?" if close else ""
 
 

@@ -51,7 +51,7 @@ def parse(path: Path) -> Node:
         root: Node | None = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = " ".join(filter(None, [error.context, error.problem]))
+        problem = ", ".join(filter(None, [error.context, error.problem]))
         raise AccessFileError([f"{path}:{mark.line + 1 if mark else 1}: not valid YAML: {_hinted(problem)}"]) from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1

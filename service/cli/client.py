@@ -36,7 +36,9 @@ def client() -> None:
 @click.option("--jwks", type=click.Path(path_type=Path), metavar="FILE", help="Its public keys, for private_key_jwt.")
 @click.option("--public", is_flag=True, help="It cannot keep a secret: the same as --auth-method none.")
 @click.option("--token-format", type=click.Choice(get_args(TokenFormat)), default="jwt", show_default=True)
-@click.option("--access-token-lifetime", callback=duration, metavar="DURATION", help="Such as 600 or 10m; default: the server's.")
+@click.option(
+    "--access-token-lifetime", callback=duration, metavar="DURATION", help="Such as 600 or 10m; default: the server's."
+)
 @_json
 def add(
     name: str, public: bool, auth_method: AuthMethod | None, jwks: Path | None, as_json: bool, **lists: Any
@@ -109,7 +111,9 @@ def show(name: str, as_json: bool) -> None:
 
 @client.command()
 @click.argument("name")
-@click.option("--overlap", callback=duration, metavar="DURATION", help="How long older secrets still work, such as 3600 or 24h.")
+@click.option(
+    "--overlap", callback=duration, metavar="DURATION", help="How long older secrets still work, such as 3600 or 24h."
+)
 @click.option("--secret-file", metavar="FILE", help="Also keep it in this file of <home>/secrets (mode 0600).")
 @_json
 def rotate_secret(name: str, overlap: int | None, secret_file: str | None, as_json: bool) -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from schema.envelope import Context
+
 if TYPE_CHECKING:
     from service.journal.postgres import PostgresJournal
     from service.keys.manage import KeyManager
@@ -31,7 +33,7 @@ def keys() -> None:
 
 @keys.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_keys(as_json: bool) -> None:  # noqa: FBT001 a click flag
+def list_keys(as_json: bool) -> None:
     """List the keys: next, current, previous and retired."""
 
     async def work(opened: _Opened) -> None:
@@ -61,7 +63,7 @@ def list_keys(as_json: bool) -> None:  # noqa: FBT001 a click flag
 @keys.command()
 @click.option("--alg", type=click.Choice(["ES256", "EdDSA", "RS256", "PS256"]), help="Default: TALLYSTICK_SIGNING_ALG.")
 @click.option("--now", is_flag=True, help="Sign with it at once, even before verifiers have seen it.")
-def rotate(alg: str | None, now: bool) -> None:  # noqa: FBT001 a click flag
+def rotate(alg: str | None, now: bool) -> None:
     """Publish the next key; it signs once it was published for TALLYSTICK_KEY_PUBLISH_AHEAD seconds."""
 
     async def work(opened: _Opened) -> None:
@@ -124,9 +126,7 @@ async def _settle(journal: PostgresJournal) -> None:
     await Barrier(journal.fetch).wait(await journal.head())
 
 
-def _context() -> object:
-    from schema.envelope import Context
-
+def _context() -> Context:
     return Context(actor=f"cli:{getpass.getuser()}")
 
 

@@ -1,4 +1,5 @@
-"""`private_key_jwt`: the proof is a JWT signed with one of the client's registered keys (RFC 7523 sections 2.2 and 3)."""
+"""`private_key_jwt`: the proof is a JWT signed with one of the client's registered keys (RFC 7523 sections 2.2 and
+3)."""
 
 from __future__ import annotations
 
@@ -59,7 +60,8 @@ class AssertionVerifier:
         self._keys: dict[str, tuple[object, list[jwt.PyJWK]]] = {}
 
     def verify(self, client: Client | None, assertion: str, now: float) -> VerifiedAssertion:
-        """Check signature and claims. Raises InvalidClient; an unknown client's assertion is checked against a decoy."""
+        """Check signature and claims. Raises InvalidClient; an unknown client's assertion is checked against a
+        decoy."""
         if len(assertion) > _MAX_LENGTH:
             raise InvalidClient("assertion_too_large")
         header = _header(assertion)
@@ -148,7 +150,8 @@ def _verified(assertion: str, algorithm: str, keys: list[jwt.PyJWK]) -> dict[str
 
 
 def _single_audience(audience: object) -> str | None:
-    """The one audience, as a string or an array of one: an assertion for several servers could be replayed at another."""
+    """The one audience, as a string or an array of one: an assertion for several servers could be replayed at
+    another."""
     if isinstance(audience, list) and len(audience) == 1:
         audience = audience[0]
     return audience if isinstance(audience, str) else None

@@ -25,7 +25,8 @@ class Credentials(NamedTuple):
 def present(authorization: bytes | None, form: Mapping[str, str]) -> Credentials:
     """The credentials of a request.
 
-    Raises InvalidClient when there are none, two, or malformed ones, InvalidRequest when header and form name different clients.
+    Raises InvalidClient when there are none, two, or malformed ones, InvalidRequest when header and form name
+    different clients.
     """
     given = [
         credentials for credentials in (_basic(authorization), _assertion(form), _post(form)) if credentials is not None
@@ -53,7 +54,8 @@ def claimed_client(authorization: bytes | None, form: Mapping[str, str]) -> str 
 
 
 def _basic(authorization: bytes | None) -> Credentials | None:
-    """`client_secret_basic`: id and secret are form-encoded, then joined by a colon, then base64 (RFC 6749 section 2.3.1)."""
+    """`client_secret_basic`: id and secret are form-encoded, then joined by a colon, then base64 (RFC 6749 section
+    2.3.1)."""
     if authorization is None:
         return None
     scheme, _, encoded = authorization.partition(b" ")

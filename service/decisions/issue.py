@@ -68,7 +68,8 @@ def _scopes(scope: str | None) -> frozenset[str] | None:
 
 
 def _target(access: AccessModel, client: Client, resource: str | None, wanted: frozenset[str] | None) -> Resource:
-    """The resource named; else the only one the client has; else the only one of its own that has all the scopes wanted."""
+    """The resource named; else the only one the client has; else the only one of its own that has all the scopes
+    wanted."""
     own = [access.resources[uri] for uri in client.settings.resources if uri in access.resources]
     if resource is not None:
         _check_uri(resource)

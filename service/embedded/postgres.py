@@ -42,6 +42,7 @@ DISK_FULL = ("No space left", "wrote only")
 
 START_LIMIT = 120.0
 ORPHAN_LIMIT = 20.0
+REMOVAL_LIMIT = 10.0
 STOP_STEPS = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0))
 """Fast shutdown (sessions are ended, a checkpoint is written), then immediate shutdown (recovers at the next start)."""
 
@@ -118,7 +119,7 @@ class Postgres:
             return self._place
         with self._explained():
             place = find_place(self._home, self._secrets.home_id, self._say)
-            _remove_unfinished(place.data)
+            await _remove_unfinished(place.data)
             if _cluster_exists(place.data):
                 _check_usable(place)
             else:
@@ -259,9 +260,17 @@ def _check_usable(place: Place) -> None:
         )
 
 
-def _remove_unfinished(data: Path) -> None:
-    for unfinished in data.parent.glob(f"{data.name}.new-*"):
-        shutil.rmtree(unfinished)
+async def _remove_unfinished(data: Path) -> None:
+    """Remove what an interrupted first start left, also while its initdb is still ending and removes files itself."""
+
+    def remove() -> bool:
+        left = list(data.parent.glob(f"{data.name}.new-*"))
+        for unfinished in left:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return not left
+
+    if not await wait_until(remove, REMOVAL_LIMIT):
+        raise EmbeddedError(f"the unfinished {data}.new-… of an earlier start cannot be removed")
 
 
 async def _best_compression(place: Place) -> str:

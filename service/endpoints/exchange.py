@@ -1,6 +1,7 @@
 """One request on its way through an OAuth endpoint, and how every such endpoint answers.
 
-Promise 1 lives here: a refusal is answered only after its event is committed, and what cannot be committed is answered 503.
+Promise 1 lives here: a refusal is answered only after its event is committed, and what cannot be committed is
+answered 503.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class Exchange:
         return caller
 
     async def use_assertion(self) -> None:
-        """Use up a single-use proof where no event of its own will do so. Raises InvalidClient or JournalUnavailable."""
+        """Use up a single-use proof where no event of its own will do so. Raises InvalidClient or
+        JournalUnavailable.
+        """
         if self._once is not None:
             await self.append(new_stream(), 0)
 

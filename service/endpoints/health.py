@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from litestar import Response, get
@@ -78,7 +78,7 @@ async def _readiness(core: Core) -> Readiness:
 
 async def _journal(core: Core) -> Part:
     try:
-        await core.follower.renew()
+        await core.follower.refresh()
     except JournalUnavailable as error:
         return Part(status="unready", reason=str(error))
     depth, limit = core.journal.queue_depth, core.settings.commit_queue_limit

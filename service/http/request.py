@@ -1,8 +1,8 @@
 """One HTTP request to an OAuth endpoint: method, headers, form, and where it came from.
 
-The form is read strictly (RFC 6749 appendix B): `application/x-www-form-urlencoded` in ASCII, UTF-8 behind the percent signs, no
-parameter twice, no control characters, bounded in size and number. A parameter without a value counts as left out, and one
-that nobody asked for is ignored (RFC 6749 section 3.2).
+The form is read strictly (RFC 6749 appendix B): `application/x-www-form-urlencoded` in ASCII, UTF-8 behind the
+percent signs, no parameter twice, no control characters, bounded in size and number. A parameter without a value
+counts as left out, and one that nobody asked for is ignored (RFC 6749 section 3.2).
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 
 class HttpRequest:
-    """What an endpoint needs of a request. Header names are lower case; a header given twice has both values, comma-joined."""
+    """What an endpoint needs of a request. Header names are lower case; a header given twice has both values,
+    comma-joined.
+    """
 
     __slots__ = ("_receive", "headers", "method", "path", "source")
 

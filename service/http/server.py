@@ -16,7 +16,9 @@ _GRACE = 10
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: it raises the signal once more at the end, and the exit code would be that."""
+    """uvicorn without its own signal handling: it raises the signal once more at the end, and the exit code would be
+    that.
+    """
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -26,7 +28,7 @@ class _Server(uvicorn.Server):
 async def serve(app: ASGIApp, listener: socket.socket) -> None:
     """Answer requests; on a signal finish those under way (10 s at most), then return."""
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # the two libraries name the same protocol
+        app,
         loop="uvloop",
         http="httptools",
         ws="none",

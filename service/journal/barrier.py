@@ -1,23 +1,24 @@
 """The barrier behind "a revocation is final": wait until no worker can still answer from before a position.
 
-A worker answers from memory only within its lease (docs/adr/0003-leases.md). So after a commit at position P it is enough that
-each worker with a lease has said that it folded P, or that the longest lease has run out since the commit.
+A worker answers from memory only within its lease (docs/adr/0003-leases.md). So after a commit at position P it is
+enough that each worker with a lease has said that it folded P, or that the longest lease has run out since the
+commit.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 from uuid import UUID
 
 from service.journal.coalesced import Coalesced
 
-Fetch = Callable[..., Awaitable[list[Any]]]
+Fetch = Callable[..., Coroutine[None, None, list[Any]]]
 
-# Clocks are only compared with themselves: `leased_at` by the database's, the wait by ours. A reader that has been silent
-# for ten leases is dead; a tenth more than a lease covers clocks that run at slightly different speeds.
+# Clocks are only compared with themselves: `leased_at` by the database's, the wait by ours. A reader that has been
+# silent for ten leases is dead; a tenth more than a lease covers clocks that run at slightly different speeds.
 _READERS = """
     SELECT id, position, lease_seconds FROM journal.readers
     WHERE leased_at > clock_timestamp() - make_interval(secs => 10 + 10 * lease_seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -12,7 +12,7 @@ T = TypeVar("T")
 class Coalesced(Generic[T]):
     """Runs `work` one at a time; whoever asks while a run is under way shares the next one."""
 
-    def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
+    def __init__(self, work: Callable[[], Coroutine[None, None, T]]) -> None:
         self._work = work
         self._running: asyncio.Task[T] | None = None
         self._next: asyncio.Task[T] | None = None
@@ -20,14 +20,18 @@ class Coalesced(Generic[T]):
     async def __call__(self) -> T:
         """The result of a run that begins after this call. Raises what the run raises."""
         if self._running is None or self._running.done():
-            self._running = asyncio.create_task(self._run())
+            self._running = self._started(self._work())
             return await asyncio.shield(self._running)
         if self._next is None:
-            self._next = asyncio.create_task(self._run_after(self._running))
+            self._next = self._started(self._run_after(self._running))
         return await asyncio.shield(self._next)
 
-    async def _run(self) -> T:
-        return await self._work()
+    @staticmethod
+    def _started(run: Coroutine[None, None, T]) -> asyncio.Task[T]:
+        """A task whose failure counts as seen even when everyone who asked has given up."""
+        task = asyncio.create_task(run)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
 
     async def _run_after(self, before: asyncio.Task[T]) -> T:
         await asyncio.wait([before])

@@ -1,8 +1,8 @@
 """A worker's feed: it folds the journal as it grows and knows how fresh it is (docs/adr/0003-leases.md).
 
-Own commits are folded as they are committed; those of others are read from Postgres when it notifies. A lease says until when the
-state may answer: it begins before the head is asked for and counts once the state has folded up to that head. Without a lease the
-worker asks again, and fails closed when Postgres does not answer.
+Own commits are folded as they are committed; those of others are read from Postgres when it notifies. A lease says
+until when the state may answer: it begins before the head is asked for and counts once the state has folded up to
+that head. Without a lease the worker asks again, and fails closed when Postgres does not answer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from projections.state import WorkerState, takes_away
 from schema.envelope import Fact
 from service.journal.barrier import Barrier
 from service.journal.coalesced import Coalesced
-from service.journal.port import JournalError, JournalUnavailable
+from service.journal.port import JournalError, JournalTimeout, JournalUnavailable
 from service.journal.postgres import PostgresJournal, close, connect
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Follower:
         self.poison: str | None = None
         self.barrier: Barrier
         self._catch_up = Coalesced(self._read_what_is_missing)
-        self.renew = Coalesced(self._renew)
+        self._renewal = Coalesced(self._renew)
 
     @property
     def fresh(self) -> bool:
@@ -82,7 +82,7 @@ class Follower:
         for event in recorded:
             self.state.apply(event.fact())
         self.state.position = self.head = head
-        await self.renew()
+        await self.refresh()
         self._tasks = [
             asyncio.create_task(self._listen(), name="journal-listen"),
             asyncio.create_task(self._follow(), name="journal-follow"),
@@ -104,9 +104,17 @@ class Follower:
         if self.poison is not None:
             raise JournalUnavailable(f"the feed halted: {self.poison}")
         if not self.fresh:
-            await self.renew()
+            await self.refresh()
             if not self.fresh:
                 raise JournalUnavailable("the lease ran out while it was renewed")
+
+    async def refresh(self) -> None:
+        """Renew the lease, within the journal's deadline. Raises JournalUnavailable."""
+        try:
+            async with asyncio.timeout(self._journal.deadline):
+                await self._renewal()
+        except TimeoutError as error:
+            raise JournalTimeout("the lease was not renewed within the deadline") from error
 
     def committed(self, facts: Sequence[Fact]) -> None:
         """Fold own commits. If others committed in between, the feed reads them first."""
@@ -197,7 +205,7 @@ class Follower:
                 await asyncio.wait_for(self._renewal_due.wait(), self._bound / 3)
             self._renewal_due.clear()
             try:
-                await self.renew()
+                await self.refresh()
             except JournalError as error:
                 log.warning("the lease was not renewed: %s", error)
 

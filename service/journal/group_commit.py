@@ -1,7 +1,8 @@
 """Group commit: appends queue while a commit is in flight, and the next commit takes all that wait.
 
-The queue is bounded; each request has a deadline and an outcome of its own. A request whose deadline passes while it waits is
-never sent; one that passes while its commit is in flight may still be committed, but its caller was told that it failed.
+The queue is bounded; each request has a deadline and an outcome of its own. A request whose deadline passes while it
+waits is never sent; one that passes while its commit is in flight may still be committed, but its caller was told
+that it failed.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class _Waiting(NamedTuple):
 class GroupCommit:
     """One commit at a time, of all that waits.
 
-    `commit` makes a batch durable and returns one outcome per request in order; when it raises, nothing of
-    the batch is known to be committed. `limit` bounds the queue, `batch` a commit, both in requests; `deadline` is in seconds.
+    `commit` makes a batch durable and returns one outcome per request in order; when it raises, nothing of the batch
+    is known to be committed. `limit` bounds the queue, `batch` a commit, both in requests; `deadline` is in seconds.
     """
 
     def __init__(self, commit: CommitBatch, *, limit: int, batch: int, deadline: float) -> None:

@@ -12,8 +12,9 @@ from service.journal.port import JournalTimeout, JournalUnavailable
 from service.journal.postgres import connect
 from service.journal.relay_plan import Bounds
 
-# A leader whose machine has gone is found out within seconds, and the server gives its lock to another. A plan that was made
-# while the journal was small is kept by the session: without the planner options it would go on scanning a table that has grown.
+# A leader whose machine has gone is found out within seconds, and the server gives its lock to another. A plan that was
+# made while the journal was small is kept by the session: without the planner options it would go on scanning a table
+# that has grown.
 _SESSION = """
     SET tcp_keepalives_idle = 4; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;
     SET enable_seqscan = off; SET enable_bitmapscan = off
@@ -30,7 +31,7 @@ _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 class Leader:
-    """Leadership, for as long as the session lives. A query that fails or takes longer than `timeout` seconds ends it."""
+    """Leadership, for as long as the session lives; a query that fails or takes longer than `timeout` seconds ends it."""
 
     def __init__(self, connection: asyncpg.Connection[Any], timeout: float) -> None:
         self._connection = connection

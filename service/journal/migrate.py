@@ -54,7 +54,7 @@ def _backend(owner_url: str) -> DatabaseBackend:
 
 
 def _applied(connection: psycopg.Connection[tuple[str]]) -> set[str]:
-    if connection.execute("SELECT to_regclass('_yoyo_migration')::text").fetchone() == (None,):
+    if not connection.execute("SELECT FROM pg_tables WHERE tablename = '_yoyo_migration'").fetchall():
         return set()
     return {row[0] for row in connection.execute("SELECT migration_id FROM _yoyo_migration")}
 

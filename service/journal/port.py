@@ -81,8 +81,8 @@ class Journal(Protocol):
         """Append a request's events.
 
         Implementations MUST NOT return until the events are durably committed, MUST give positions in commit order
-        without gaps, and MUST leave no trace of a request that they refuse. Cancelling the caller MUST NOT cancel a commit
-        that has begun.
+        without gaps, and MUST leave no trace of a request that they refuse. Cancelling the caller MUST NOT cancel a
+        commit that has begun.
 
         Raises VersionConflict, AlreadyUsed, JournalBusy, JournalTimeout or JournalUnavailable.
         """

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -26,6 +26,9 @@ from service.journal.port import (
     JournalUnavailable,
     VersionConflict,
 )
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ _CONNECTION_FAILURES = (
 )
 
 T = TypeVar("T")
+Link: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 OnCommitted = Callable[[Sequence[Fact]], None]
 
 
@@ -78,8 +82,8 @@ class PostgresJournal:
     """Implements `service.journal.port.Journal`.
 
     `on_committed` is called with the facts of each commit, in position order, before any of its callers is answered;
-    `on_commit` with the number of requests of a commit and the seconds it took. `deadline` is in seconds; `limit` and `batch`
-    count requests.
+    `on_commit` with the number of requests of a commit and the seconds it took. `deadline` is in seconds; `limit` and
+    `batch` count requests.
     """
 
     def __init__(
@@ -93,7 +97,7 @@ class PostgresJournal:
         on_commit: Callable[[int, float], None] = lambda _, __: None,
     ) -> None:
         self._url = url
-        self._deadline = deadline
+        self.deadline = deadline
         self._on_committed = on_committed
         self._on_commit = on_commit
         self._connection: asyncpg.Connection[Any] | None = None
@@ -143,7 +147,7 @@ class PostgresJournal:
     async def read_entities(self) -> tuple[list[RecordedEvent], int]:
         """See the port."""
 
-        async def both(connection: asyncpg.Connection[Any]) -> tuple[list[RecordedEvent], int]:
+        async def both(connection: Link) -> tuple[list[RecordedEvent], int]:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 head = await connection.fetchval(_HEAD)
                 return [_recorded(row) for row in await connection.fetch(_READ_ENTITIES, ENTITY_STREAMS_FROM)], head
@@ -158,13 +162,13 @@ class PostgresJournal:
         """Rows of a query on the reading pool, within the deadline. Raises JournalUnavailable."""
         return await self._reading(lambda connection: connection.fetch(query, *arguments))
 
-    async def _reading(self, work: Callable[[asyncpg.Connection[Any]], Awaitable[T]]) -> T:
+    async def _reading(self, work: Callable[[Link], Awaitable[T]]) -> T:
         pool = self._pool
         if pool is None:
             raise JournalUnavailable("the journal is not started")
         try:
-            async with asyncio.timeout(self._deadline), pool.acquire() as connection:
-                return await work(connection)
+            async with asyncio.timeout(self.deadline), pool.acquire() as connection:
+                return await _cut_off_if_cancelled(connection, work)
         except TimeoutError as error:
             raise JournalTimeout("Postgres did not answer within the deadline") from error
         except _CONNECTION_FAILURES as error:
@@ -184,7 +188,7 @@ class PostgresJournal:
         began = time.perf_counter()
         try:
             await self._connected()
-            row = await self._append.fetchrow(*_arrays(requests), timeout=max(10.0, 5 * self._deadline))
+            row = await self._append.fetchrow(*_arrays(requests), timeout=max(10.0, 5 * self.deadline))
         except (*_CONNECTION_FAILURES, TimeoutError) as error:
             self._disconnect()
             raise JournalUnavailable(f"the commit was not acknowledged: {error}") from error
@@ -208,6 +212,15 @@ class PostgresJournal:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+async def _cut_off_if_cancelled(connection: Link, work: Callable[[Link], Awaitable[T]]) -> T:
+    """Run a query; if it is given up, cut the connection off: to wait until a silent server takes note would be no bound."""
+    try:
+        return await work(connection)
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
 
 
 async def _keep_session(_: asyncpg.Connection[Any]) -> None:

@@ -1,8 +1,9 @@
 """The relay: what is committed in Postgres is published to JetStream, event N at sequence N (docs/adr/0004-relay.md).
 
-One leader at a time publishes. It never trusts its memory: after every failure, and every few seconds anyway, it looks where the
-stream ends and compares that with the journal (`relay_plan.decide`), so a lost acknowledgement, a second leader that has not
-noticed yet, a deleted or a cut stream all end in the same way: the stream holds the journal's events, each once.
+One leader at a time publishes. It never trusts its memory: after every failure, and every few seconds anyway, it looks
+where the stream ends and compares that with the journal (`relay_plan.decide`), so a lost acknowledgement, a second leader
+that has not noticed yet, a deleted or a cut stream all end in the same way: the stream holds the journal's events, each
+once.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ class Pace(NamedTuple):
     chores: float = 60.0
 
 
+DEFAULT_PACE = Pace()
+
+
 class JournalHole(Exception):
     """The journal lacks a position: the stream cannot be continued."""
 
@@ -48,8 +52,8 @@ async def no_chores() -> None:
 class Relay:
     """Publishes the journal while it leads.
 
-    `elect` waits for leadership (raises JournalUnavailable), `connect` connects to the stream (raises NatsUnavailable or
-    StreamRefused). `chores` is called by the leader about once a minute; what it raises is logged.
+    `elect` waits for leadership (raises JournalUnavailable), `connect` connects to the stream (raises NatsUnavailable
+    or StreamRefused). `chores` is called by the leader about once a minute; what it raises is logged.
     """
 
     def __init__(
@@ -60,7 +64,7 @@ class Relay:
         issuer: str,
         replicas: int = 1,
         chores: Callable[[], Awaitable[None]] = no_chores,
-        pace: Pace = Pace(),
+        pace: Pace = DEFAULT_PACE,
     ) -> None:
         self._elect = elect
         self._connect = connect

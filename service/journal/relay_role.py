@@ -15,7 +15,7 @@ from service.settings import Settings, SettingsError
 def make_relay(settings: Settings, chores: Callable[[], Awaitable[None]] = no_chores) -> Relay:
     """A relay between the servers of the settings. Raises SettingsError for what is missing."""
     if not (settings.database_url and settings.nats_url and settings.issuer):
-        raise SettingsError("TALLYSTICK_DATABASE_URL, TALLYSTICK_NATS_URL and TALLYSTICK_ISSUER: the relay needs all three")
+        raise SettingsError("the relay needs TALLYSTICK_DATABASE_URL, TALLYSTICK_NATS_URL and TALLYSTICK_ISSUER")
     return Relay(
         partial(Leader.elect, settings.database_url),
         partial(Stream.connect, settings.nats_url),
@@ -25,9 +25,7 @@ def make_relay(settings: Settings, chores: Callable[[], Awaitable[None]] = no_ch
     )
 
 
-async def run_relay(
-    settings: Settings, stop: asyncio.Event, chores: Callable[[], Awaitable[None]] = no_chores
-) -> None:
+async def run_relay(settings: Settings, stop: asyncio.Event, chores: Callable[[], Awaitable[None]] = no_chores) -> None:
     """Relay until `stop` is set. Raises SettingsError, or what is a mistake of this program."""
     relaying = asyncio.create_task(make_relay(settings, chores).run(), name="relay-role")
     stopping = asyncio.create_task(stop.wait())

@@ -3,10 +3,11 @@
     StreamError
     ├── StreamRefused       JetStream said no, and why
     │   └── WrongSequence   the stream does not end where the publisher believed
-    └── consumers.connection.NatsUnavailable (its own base): nothing is known, look again
 
-A batch is atomic (NATS 2.12, ADR-50): all of its messages are stored, or none. Its first message names the sequence that the stream
-must end at, so a batch that was stored although its acknowledgement got lost is refused the second time.
+Where nothing is known, `consumers.connection.NatsUnavailable` is raised: look again.
+
+A batch is atomic (NATS 2.12, ADR-50): all of its messages are stored, or none. Its first message names the sequence that
+the stream must end at, so a batch that was stored although its acknowledgement got lost is refused the second time.
 """
 
 from __future__ import annotations
@@ -173,19 +174,19 @@ class Stream:
             raise WrongSequence(f"stored up to sequence {ack.seq} instead of {after + len(messages)}")
 
     async def _send(self, frames: bytes) -> None:
-        # nats-py's publish checks and encodes header by header, which takes three times as long as all the rest of the relay.
+        # nats-py's publish checks and encodes header by header: 29 µs a message, and 9 this way.
         client = self._connection.client
         await client._send_command(frames)  # noqa: SLF001 see above
         await client._flush_pending()  # noqa: SLF001 see above
 
-    async def _answered(self, message: Msg) -> None:  # noqa: RUF029 the client awaits its callbacks
+    async def _answered(self, message: Msg) -> None:
         """A batch's first message is answered by nothing or an error, its last by an acknowledgement or an error."""
         answer = self._answers.get(message.subject.rpartition(".")[2])
         if answer is not None and message.data and not answer.done():
             answer.set_result(message.data)
 
     async def _info(self) -> _Info | None:
-        info = await self._api(f"STREAM.INFO.{STREAM_NAME}", _Info)
+        info: _Info = await self._api(f"STREAM.INFO.{STREAM_NAME}", _Info)
         if info.error is not None and info.error.err_code == _STREAM_NOT_FOUND:
             return None
         _raise_refusal(info.error)

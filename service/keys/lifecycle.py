@@ -1,7 +1,7 @@
 """The life of signing keys, as pure decisions: created (published), activated (signs), superseded, retired.
 
-A key is published for a while before it signs, so that every verifier has it by then, and after it was superseded for as long as
-a token that it signed can live.
+A key is published for a while before it signs, so that every verifier has it by then, and after it was superseded for
+as long as a token that it signed can live.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def decide_activation(keys: KeySet, kid: str, now: int) -> events.KeyActivated:
 
 def decide_due(keys: KeySet, now: int) -> list[events.Event]:
     """What time alone brings: the next key signs once it was published long enough, superseded ones are retired."""
-    due: list[events.Event] = [
+    due: list[events.Event] = []
+    due += [
         decide_activation(keys, key.kid, now)
         for key in keys.keys.values()
         if key.status == "next" and key.activates_at <= now

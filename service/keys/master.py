@@ -35,8 +35,8 @@ class DerivedKeys(NamedTuple):
 def load_keys(settings: Settings, *, create: bool = False) -> DerivedKeys:
     """The derived keys of this deployment.
 
-    The master key is `master_key` (base64), else the file `master_key_file`, else `<home>/master.key`, which `create` makes.
-    Raises MasterKeyError.
+    The master key is `master_key` (base64), else the file `master_key_file`, else `<home>/master.key`, which `create`
+    makes. Raises MasterKeyError.
     """
     if settings.master_key is not None:
         return _derive(_decoded(settings.master_key, "TALLYSTICK_MASTER_KEY"))

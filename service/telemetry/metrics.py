@@ -1,4 +1,5 @@
-"""Metrics: counted with prometheus_client (summed over the workers of one node), shown at `/metrics`, sent by OTLP when configured.
+"""Metrics: counted with prometheus_client (summed over the workers of one node), shown at `/metrics`, sent by OTLP
+when configured.
 
 Label values are bounded: an endpoint, a reason or a status is one of ours, a client is a registered one or `_`.
 Every name is documented in `docs/metrics.md`; a test holds the two equal.
@@ -22,7 +23,7 @@ from prometheus_client import (
 
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it out
 
 ISSUED = Counter("tallystick_tokens_issued", "Tokens issued.", ["grant_type", "client"])
 REVOKED = Counter("tallystick_tokens_revoked", "Tokens revoked.", ["client"])
@@ -87,7 +88,9 @@ def committed(requests: int, seconds: float) -> None:
 
 
 def exposition() -> bytes:
-    """The Prometheus text of this node: of all its workers where they share `PROMETHEUS_MULTIPROC_DIR`, else of this process."""
+    """The Prometheus text of this node: of all its workers where they share `PROMETHEUS_MULTIPROC_DIR`, else of this
+    process.
+    """
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

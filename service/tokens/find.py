@@ -1,4 +1,6 @@
-"""From the text of a token to its grant: by its signature (JWT) or its digest (opaque), then by the grant's own events."""
+"""From the text of a token to its grant: by its signature (JWT) or its digest (opaque), then by the grant's own
+events.
+"""
 
 from __future__ import annotations
 
@@ -84,10 +86,9 @@ class TokenFinder:
             handle = parse_access_token(token)
         except MalformedHandle:
             raise self._unknown(token, "token_malformed") from None
-        grant = await self.grant(handle.grant_id)
-        for number, kept in grant.tokens.items() if grant else ():
+        grant = await self.grant(handle.grant_id) or Grant()
+        for number, kept in grant.tokens.items():
             if kept.digest is not None and self._digester.matches(token, kept.digest):
-                assert grant is not None
                 return FoundToken(handle.grant_id, number, grant)
         raise self._unknown(token, "token_unknown")
 

@@ -3,8 +3,9 @@
     tly_cs_<secret: 43><checksum: 6>                 client secret
     tly_at_<grant id: 22><secret: 43><checksum: 6>   opaque access token
 
-All parts but the prefix are base64url without padding; the checksum is the CRC-32 of what stands before it. So secret scanners
-find handles by their prefix, a mistyped one is told from a guessed one, and a token leads to its grant without an index.
+All parts but the prefix are base64url without padding; the checksum is the CRC-32 of what stands before it. So secret
+scanners find handles by their prefix, a mistyped one is told from a guessed one, and a token leads to its grant
+without an index.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NamedTuple
 from uuid import UUID
 
-ACCESS_TOKEN = "tly_at_"  # noqa: S105 a prefix, not a secret
-CLIENT_SECRET = "tly_cs_"  # noqa: S105 a prefix, not a secret
+ACCESS_TOKEN = "tly_at_"
+CLIENT_SECRET = "tly_cs_"
 
 _SECRET_BYTES = 32
 _ID_LENGTH, _SECRET_LENGTH, _CHECK_LENGTH = 22, 43, 6

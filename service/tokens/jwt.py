@@ -1,7 +1,7 @@
 """JWT access tokens (RFC 9068): made and read with key objects that are parsed once.
 
-The header of a token is one of the few that this server makes, byte for byte; any other (`alg: none`, a foreign `jwk`, `crit`) is not
-looked into, for it leads to no key.
+The header of a token is one of the few that this server makes, byte for byte; any other (`alg: none`, a foreign
+`jwk`, `crit`) is not looked into, for it leads to no key.
 """
 
 from __future__ import annotations

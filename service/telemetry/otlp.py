@@ -1,0 +1,73 @@
+"""Traces and metrics to an OpenTelemetry collector, by OTLP over HTTP."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from prometheus_client import REGISTRY
+
+_OWN = "tallystick_"
+_SAMPLES_OF = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+_traceparent = TraceContextTextMapPropagator()
+
+
+class Exporter:
+    """Sends spans as they end and metrics at intervals, in the background."""
+
+    def __init__(self) -> None:
+        instance = f"{socket.gethostname()}:{os.getpid()}"
+        resource = Resource.create({"service.name": "tallystick", "service.instance.id": instance})
+        self._traces = TracerProvider(resource=resource)
+        self._traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource=resource)
+        self._tracer = self._traces.get_tracer("tallystick")
+        _observe_prometheus(self._meters.get_meter("tallystick"))
+
+    @contextmanager
+    def span(self, name: str, traceparent: str | None) -> Iterator[None]:
+        """A server span, child of the caller's where it named one."""
+        parent = _traceparent.extract({"traceparent": traceparent} if traceparent else {})
+        with self._tracer.start_as_current_span(name, context=parent, kind=SpanKind.SERVER):
+            yield
+
+    def stop(self) -> None:
+        """Send what is left."""
+        self._traces.shutdown()
+        self._meters.shutdown()
+
+
+def _observe_prometheus(meter: Meter) -> None:
+    """Observe every sample that Prometheus would see under the same name: one count on the hot path serves both."""
+    for metric in REGISTRY.collect():
+        if not metric.name.startswith(_OWN):
+            continue
+        if metric.type == "gauge":
+            meter.create_observable_gauge(metric.name, [_samples(metric.name)], description=metric.documentation)
+        for suffix in _SAMPLES_OF.get(metric.type, ()):
+            name = metric.name + suffix
+            meter.create_observable_counter(name, [_samples(name)], description=metric.documentation)
+
+
+def _samples(name: str) -> Callable[[CallbackOptions], list[Observation]]:
+    def observe(_: CallbackOptions) -> list[Observation]:
+        return [
+            Observation(sample.value, dict(sample.labels))
+            for metric in REGISTRY.collect()
+            for sample in metric.samples
+            if sample.name == name
+        ]
+
+    return observe

@@ -1,0 +1,1 @@
+"""The access model's management, from YAML to events."""
