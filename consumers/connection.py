@@ -1,7 +1,7 @@
 """One connection to NATS that is not repaired behind its user's back.
 
-Whoever loses it makes a new one and looks where the stream is: nothing is buffered, so nothing is sent late or taken for
-delivered that was not.
+Whoever loses it makes a new one and looks where the stream is: nothing is buffered, so nothing is sent late or taken
+for delivered that was not.
 """
 
 from __future__ import annotations

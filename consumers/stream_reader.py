@@ -1,7 +1,7 @@
 """Reads the stream's messages in order, over as many connections as it takes.
 
-It reads by a consumer of its own that the server forgets soon after it has gone; how far it is, the reader knows. Whatever
-happens to the connection, the consumer or the server, it goes on after the last message that it yielded.
+It reads by a consumer of its own that the server forgets soon after it has gone; how far it is, the reader knows.
+Whatever happens to the connection, the consumer or the server, it goes on after the last message that it yielded.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class StreamReader:
 
 
 def _message(arrived: Msg) -> StreamMessage:
-    """Sequence and what is pending are tokens of the reply `$JS.ACK.…`; a domain and an account may come before them."""
+    """Sequence and what is pending are tokens of the reply `$JS.ACK.…`; domain and account may come before them."""
     tokens = arrived.reply.split(".")
     shift = 2 if len(tokens) >= _DOMAIN_TOKENS else 0
     return StreamMessage(
@@ -179,7 +179,7 @@ def _message(arrived: Msg) -> StreamMessage:
 
 
 def _has_expired(status: str, arrived: Msg) -> bool:
-    """Whether a pull ran out (the next one follows), or is alive. Raises NatsUnavailable when the consumer has ended."""
+    """Whether a pull ran out (the next one follows) or is alive. Raises NatsUnavailable when the consumer ended."""
     if status not in {"100", "404", "408"}:
         headers: Mapping[Any, str] = arrived.headers or {}
         raise NatsUnavailable(f"the consumer ended: {status} {headers.get('Description', '')}".strip())

@@ -18,8 +18,9 @@ from service.http.app import create_app
 from service.http.server import serve
 from service.journal.follow import Follower
 from service.journal.postgres import PostgresJournal
+from service.journal.relay_role import run_relay as relay_until
 from service.keys.manage import KeyManager
-from service.keys.master import load_keys
+from service.keys.master import MasterKeyError, load_keys
 from service.keys.ring import KeyRing
 from service.keys.vault import Vault
 from service.settings import Settings, SettingsError
@@ -116,9 +117,35 @@ async def run_worker(settings: Settings, listener: socket.socket) -> None:
         await serve(create_app(core), listener)
 
 
+async def ensure_master_key(settings: Settings) -> None:
+    """Make the master key of a new home; refuse to make another one for data that was written under a lost one.
+
+    Raises MasterKeyError, JournalUnavailable or SettingsError.
+    """
+    try:
+        load_keys(settings)
+    except MasterKeyError:
+        async with open_journal(settings) as journal:
+            if await journal.head() > 0:
+                raise
+        load_keys(settings, create=True)
+
+
+async def run_relay(settings: Settings, stop: asyncio.Event) -> None:
+    """Publish the journal until `stop` is set, and do the chores while leading.
+
+    Raises JournalUnavailable, MasterKeyError or SettingsError.
+    """
+    wrapping_key = load_keys(settings).wrapping
+    async with open_journal(settings) as journal:
+        keys = KeyManager(journal, Vault(journal, wrapping_key), settings.key_publish_ahead)
+        await relay_until(settings, stop, lambda: do_chores(journal, keys))
+
+
 async def do_chores(journal: PostgresJournal, keys: KeyManager) -> None:
     """What must be done now and then, by one process: partitions made ahead, used-up keys forgotten, keys on their
-    way."""
+    way.
+    """
     await journal.fetch("SELECT journal.ensure_partitions(3)")
     await journal.fetch("SELECT journal.forget_once()")
     await keys.do_what_is_due()

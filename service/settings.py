@@ -15,7 +15,7 @@ from msgspec import Meta
 
 PREFIX = "TALLYSTICK_"
 
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=3_600)]
 SigningAlgorithm = Literal["ES256", "EdDSA", "RS256", "PS256"]
 
 
@@ -76,7 +76,10 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 def _decode(wanted: type, value: object) -> object:
     if wanted is Path:
-        return Path(str(value)).expanduser()
+        try:
+            return Path(str(value)).expanduser()
+        except RuntimeError as error:
+            raise ValueError(str(error)) from error
     raise NotImplementedError(wanted)
 
 

@@ -13,12 +13,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
+import msgspec
 
 from projections.access_model import AccessModel, Client
 from schema.envelope import Context
+from schema.events import UnknownEventType
 from service.access.check import plan_document
 from service.access.difference import difference
 from service.access.document import read_document
@@ -66,11 +68,14 @@ class AccessStore:
         """The access model as of now. Raises ModelUnavailable."""
         try:
             recorded, _ = await self._journal.read_entities()
-        except JournalError as error:
+        except (JournalError, asyncpg.PostgresError) as error:
             raise ModelUnavailable(str(error)) from error
         model = AccessModel()
         for event in recorded:
-            model.apply(event.fact())
+            try:
+                model.apply(event.fact())
+            except (UnknownEventType, msgspec.DecodeError, KeyError) as error:
+                raise ModelUnavailable(f"event {event.position} ({event.type}) cannot be read: {error}") from error
         return model
 
     async def change(
@@ -95,7 +100,7 @@ class AccessStore:
                     applied.notes += self._look_after(await self.model(), secret_files)
             if applied.steps:
                 await self._barrier.wait(applied.position)
-        except JournalError as error:
+        except (JournalError, asyncpg.PostgresError) as error:
             raise Interrupted(f"{error}; run it again: what is done is not done twice", applied) from error
         except AccessError as error:
             if applied.steps and not isinstance(error, Interrupted):
@@ -109,17 +114,24 @@ class AccessStore:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
+        connection = await self._locked()
         try:
-            connection = await connect(self._url)
-        except JournalError as error:
-            raise ModelUnavailable(str(error)) from error
-        try:
-            await connection.execute(_LOCK, timeout=_LOCK_SECONDS)
             yield
-        except TimeoutError:
-            raise ModelUnavailable(f"another change has been under way for {_LOCK_SECONDS:.0f} s; try again") from None
         finally:
             connection.terminate()
+
+    async def _locked(self) -> asyncpg.Connection[Any]:
+        """A connection that holds the lock for as long as it lives."""
+        connection = None
+        try:
+            connection = await connect(self._url)
+            await connection.execute(_LOCK, timeout=_LOCK_SECONDS)
+        except (JournalError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if connection is not None:
+                connection.terminate()
+            reason = "another change is under way; try again" if isinstance(error, TimeoutError) else str(error)
+            raise ModelUnavailable(reason) from error
+        return connection
 
     async def _decide_and_append(
         self, decide: Decide, show: Callable[[Plan], None], applied: Applied, secret_files: Mapping[str, str]

@@ -1,1 +1,1 @@
-""""""
+"""The command line: one file a command, joined by main.py."""

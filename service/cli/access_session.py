@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from projections.access_model import AccessModel
     from service.access.plan import Applied, Plan
     from service.access.store import AccessStore, Decide
-    from service.settings import Settings
 
 T = TypeVar("T")
 
@@ -25,27 +24,13 @@ class Mistakes(click.ClickException):
         click.echo(self.message, err=True)
 
 
-def settings_in_use() -> Settings:
-    """The settings of the environment, or those of the instance that runs on the home. Raises ClickException."""
-    import msgspec
-
-    from service.cli.connect import servers
-    from service.settings import SettingsError, load_settings
-
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
-    return msgspec.structs.replace(settings, database_url=servers(settings).database_url)
-
-
 def query(read: Callable[[AccessModel], T]) -> T:
     """What `read` makes of the access model as of now. Raises ClickException, also for an AccessError of `read`."""
 
     async def work(store: AccessStore) -> T:
         return read(await store.model())
 
-    return _run(settings_in_use(), work)
+    return _run(work)
 
 
 def change(
@@ -65,7 +50,7 @@ def change(
         return await store.change(decide, show=show, secret_files=secret_files)
 
     try:
-        applied = _run(settings_in_use(), work)
+        applied = _run(work)
     except click.ClickException as error:
         if isinstance(error.__cause__, Interrupted) and error.__cause__.applied.steps:
             report(error.__cause__.applied)
@@ -73,9 +58,12 @@ def change(
     report(applied)
 
 
-def _run(settings: Settings, work: Callable[[AccessStore], Awaitable[T]]) -> T:
+def _run(work: Callable[[AccessStore], Awaitable[T]]) -> T:
     from service.access.errors import AccessError, AccessFileError
     from service.access.store import open_store
+    from service.cli.connect import connected_settings
+
+    settings = connected_settings()
 
     async def main() -> T:
         async with open_store(settings, str(settings.database_url)) as store:

@@ -121,9 +121,10 @@ def rotate_secret(name: str, overlap: int | None, secret_file: str | None, as_js
     from service.access.errors import AccessRuleError
     from service.access.plan import Plan, rotation
     from service.access.rules import rotation_mistakes
-    from service.cli.access_session import change, settings_in_use
+    from service.cli.access_session import change
+    from service.cli.connect import checked_settings
 
-    seconds = settings_in_use().secret_overlap if overlap is None else overlap
+    seconds = checked_settings().secret_overlap if overlap is None else overlap
     until = int(time.time()) + seconds
 
     def decide(model: AccessModel) -> Plan:

@@ -12,17 +12,18 @@ def migrate() -> None:
     Uses TALLYSTICK_OWNER_DATABASE_URL, whose role owns the schema, else TALLYSTICK_DATABASE_URL, else the instance that
     runs on the home.
     """
-    from service.cli.connect import servers
+    from service.cli.connect import checked_settings, servers
     from service.journal.migrate import MigrationError
     from service.journal.migrate import migrate as migrate_database
-    from service.settings import SettingsError, load_settings
 
+    settings = checked_settings()
+    url = settings.owner_database_url
+    if url is None:
+        found = servers(settings)
+        url = found.owner_database_url or found.database_url
     try:
-        settings = load_settings()
-        found = None if settings.migration_url else servers(settings)
-        url = settings.migration_url or (found and (found.owner_database_url or found.database_url))
-        applied = migrate_database(str(url))
-    except (SettingsError, MigrationError) as error:
+        applied = migrate_database(url)
+    except MigrationError as error:
         raise click.ClickException(str(error)) from error
     for migration in applied:
         click.echo(f"applied {migration}")

@@ -13,10 +13,14 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from service.access.errors import AccessFileError
+from service.access.document import read_document
+from service.access.errors import AccessError
+from service.cli.hints import hints
 from service.embedded.errors import EmbeddedError
 from service.embedded.product import Plan, run
 from service.journal.migrate import MigrationError, migrate
+from service.journal.port import JournalError
+from service.keys.master import MasterKeyError
 from service.settings import Settings, SettingsError, load_settings
 
 APP_ROLE = "tallystick_app"
@@ -69,14 +73,18 @@ def _plan(settings: Settings, home: Path, address: tuple[str, int], workers: int
         worker=lambda descriptor: (*PROGRAM, "serve", "--fd", str(descriptor)),
         relay=(*PROGRAM, "relay"),
         migrate=_migrate,
-        before_workers=lambda environment: _apply(access, environment),
+        before_workers=lambda environment: _prepare(access, environment),
         say=lambda line: click.echo(f"tallystick: {line}", err=True),
-        announce=_announce,
+        announce=lambda line: _announce(line, home, access),
     )
 
 
-def _announce(line: str) -> None:
+def _announce(line: str, home: Path, access: Path | None) -> None:
+    """Say that it is ready; with an access file also what to try, in lines that can be pasted."""
     click.echo(line)
+    if access is not None:
+        for hint in hints(read_document(access), home, line.removeprefix("ready ")):
+            click.echo(hint)
     sys.stdout.flush()
 
 
@@ -99,14 +107,20 @@ def _grant_app_role(owner_url: str, service_url: str) -> None:
         connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(APP_ROLE), sql.Identifier(str(service))))
 
 
-async def _apply(access: Path | None, environment: Mapping[str, str]) -> None:
-    if access is None:
-        return
-    from service.bootstrap import apply_access_file
+async def _prepare(access: Path | None, environment: Mapping[str, str]) -> None:
+    """Before the workers: the master key of a new home, the access file."""
+    from service.access.store import apply_access_file
+    from service.bootstrap import ensure_master_key
 
+    settings = load_settings(environment)
     try:
-        lines = await apply_access_file(load_settings(environment), access)
-    except AccessFileError as error:
+        await ensure_master_key(settings)
+        applied = None if access is None else await apply_access_file(settings, access)
+    except (AccessError, MasterKeyError, JournalError) as error:
         raise EmbeddedError(str(error)) from error
-    for line in lines:
+    if applied is None:
+        return
+    for line in applied.lines:
         click.echo(line)
+    for client_id, secret in applied.secrets.items():
+        click.echo(f"the secret of {client_id}, shown once: {secret}")

@@ -1,5 +1,6 @@
 """`private_key_jwt`: the proof is a JWT signed with one of the client's registered keys (RFC 7523 sections 2.2 and
-3)."""
+3).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import jwt
 
 from projections.access_model import Client
+from service.client_auth.decoys import DECOYS
 from service.errors import InvalidClient
 from service.journal.port import SingleUse
 from service.tokens.digest import Digester
@@ -19,15 +21,6 @@ _MAX_LENGTH = 8_192
 _MAX_JTI = 255
 _LEEWAY = 10
 _ALGORITHM_OF_CURVE = {"P-256": "ES256", "P-384": "ES384", "Ed25519": "EdDSA"}
-_DECOY = jwt.PyJWK(
-    {
-        "kty": "EC",
-        "crv": "P-256",
-        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
-        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
-    }
-)
-"""The public key of RFC 7515 appendix A.3: an unknown client costs one verification, as a known one does."""
 
 
 class VerifiedAssertion(NamedTuple):
@@ -41,7 +34,7 @@ def claimed_issuer(assertion: str) -> str | None:
     """Who an assertion says it is from, before anything is verified; None where it cannot be read."""
     try:
         claims = jwt.decode(assertion[:_MAX_LENGTH], options={"verify_signature": False})
-    except jwt.PyJWTError:
+    except (jwt.PyJWTError, RecursionError):
         return None
     issuer = claims.get("iss")
     return issuer if isinstance(issuer, str) else None
@@ -61,12 +54,13 @@ class AssertionVerifier:
 
     def verify(self, client: Client | None, assertion: str, now: float) -> VerifiedAssertion:
         """Check signature and claims. Raises InvalidClient; an unknown client's assertion is checked against a
-        decoy."""
+        decoy.
+        """
         if len(assertion) > _MAX_LENGTH:
             raise InvalidClient("assertion_too_large")
         header = _header(assertion)
         keys = [key for key in self._keys_of(client) if _fits(key, header)] if client else []
-        payload = _verified(assertion, header["alg"], keys or [_DECOY])
+        payload = _verified(assertion, header["alg"], keys or [DECOYS[header["alg"]]])
         if client is None or payload is None or not keys:
             raise InvalidClient("unknown_client" if client is None else "bad_assertion_signature")
         return self._check(client.client_id, payload, now)
@@ -104,7 +98,7 @@ class AssertionVerifier:
 def _header(assertion: str) -> dict[str, Any]:
     try:
         header = jwt.get_unverified_header(assertion)
-    except jwt.PyJWTError:
+    except (jwt.PyJWTError, RecursionError):
         raise InvalidClient("malformed_assertion") from None
     if header.get("alg") not in ALGORITHMS:
         raise InvalidClient("assertion_algorithm")
@@ -143,7 +137,7 @@ def _verified(assertion: str, algorithm: str, keys: list[jwt.PyJWK]) -> dict[str
                     "verify_jti": False,
                 },
             )
-        except (jwt.PyJWTError, TypeError, ValueError):
+        except (jwt.PyJWTError, TypeError, ValueError, RecursionError):
             continue
         return claims
     return None
@@ -151,7 +145,8 @@ def _verified(assertion: str, algorithm: str, keys: list[jwt.PyJWK]) -> dict[str
 
 def _single_audience(audience: object) -> str | None:
     """The one audience, as a string or an array of one: an assertion for several servers could be replayed at
-    another."""
+    another.
+    """
     if isinstance(audience, list) and len(audience) == 1:
         audience = audience[0]
     return audience if isinstance(audience, str) else None
@@ -162,5 +157,5 @@ def _time(claims: dict[str, Any], name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**40:
-        raise InvalidClient(f"assertion_{name}")
+        raise InvalidClient("assertion_time", detail=name)
     return float(value)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from schema.events import AuthMethod
+from service.client_auth.assertion import claimed_issuer
 from service.errors import InvalidClient, InvalidRequest
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -45,17 +46,20 @@ def present(authorization: bytes | None, form: Mapping[str, str]) -> Credentials
 
 
 def claimed_client(authorization: bytes | None, form: Mapping[str, str]) -> str | None:
-    """The client id that a request claims, for the audit of one that could not be parsed further."""
+    """The client id that a request claims, for the audit of one that was refused; None where it claims none."""
     try:
         basic = _basic(authorization)
     except InvalidClient:
         basic = None
-    return basic.client_id if basic is not None else form.get("client_id")
+    if basic is not None:
+        return basic.client_id
+    return form.get("client_id") or claimed_issuer(form.get("client_assertion", ""))
 
 
 def _basic(authorization: bytes | None) -> Credentials | None:
     """`client_secret_basic`: id and secret are form-encoded, then joined by a colon, then base64 (RFC 6749 section
-    2.3.1)."""
+    2.3.1).
+    """
     if authorization is None:
         return None
     scheme, _, encoded = authorization.partition(b" ")

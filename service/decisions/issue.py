@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from projections.access_model import AccessModel, Client, Resource
 from schema.events import TokenFormat
 from service.errors import InvalidScope, InvalidTarget, UnauthorizedClient
+from service.printable import printable
+from service.keys.lifecycle import LONGEST_LIFETIME
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
 _SHOWN = 200
@@ -54,7 +56,7 @@ def decide_terms(
     return Terms(
         audience=target.uri,
         scope=" ".join(sorted(granted)),
-        lifetime=client.settings.access_token_lifetime or default_lifetime,
+        lifetime=min(client.settings.access_token_lifetime or default_lifetime, LONGEST_LIFETIME),
         format=client.settings.token_format,
     )
 
@@ -76,7 +78,7 @@ def _target(access: AccessModel, client: Client, resource: str | None, wanted: f
         named = next((candidate for candidate in own if candidate.uri == resource), None)
         if named is None:
             reason = "resource_not_allowed" if resource in access.resources else "unknown_resource"
-            raise InvalidTarget(reason, "The resource is not one of this client.", detail=_visible(resource))
+            raise InvalidTarget(reason, "The resource is not one of this client.", detail=printable(resource, _SHOWN))
         return named
     fitting = own if wanted is None or len(own) == 1 else [one for one in own if wanted <= one.scopes.keys()]
     if len(fitting) == 1:
@@ -107,8 +109,4 @@ def _all_scopes(resources: Iterable[Resource]) -> frozenset[str]:
 
 
 def _list(scopes: Iterable[str]) -> str:
-    return " ".join(sorted(scopes))[:_SHOWN]
-
-
-def _visible(text: str) -> str:
-    return "".join(character if " " <= character <= "~" else "?" for character in text[:_SHOWN])
+    return printable(" ".join(sorted(scopes)), _SHOWN)

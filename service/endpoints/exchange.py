@@ -19,9 +19,10 @@ from service.client_auth.authenticate import AuthenticatedClient
 from service.client_auth.credentials import claimed_client, present
 from service.endpoints.core import Core
 from service.errors import InvalidClient, Rejection
-from service.http.request import HttpRequest, printable
+from service.http.request import HttpRequest
 from service.http.response import Response, refusal, server_error, unavailable
 from service.journal.port import AlreadyUsed, Append, Appended, JournalUnavailable, SingleUse, VersionConflict
+from service.printable import printable
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +39,12 @@ class Exchange:
         self.endpoint = endpoint
         self.request = request
         self.client_id: str | None = None
-        self._claimed: str | None = None
+        self._form: Mapping[str, str] = {}
         self._once: SingleUse | None = None
 
     async def form(self) -> dict[str, str]:
         """The form's parameters, once the worker's state may answer. Raises InvalidRequest or JournalUnavailable."""
-        form = await self.request.form(self.core.settings.max_body)
-        self._claimed = claimed_client(self.request.headers.get(b"authorization"), form)
+        form = self._form = await self.request.form(self.core.settings.max_body)
         await self.core.follower.ensure_fresh()
         return form
 
@@ -81,22 +81,26 @@ class Exchange:
             raise
 
     async def reject(self, rejection: Rejection) -> Appended:
-        """Commit the event of a refusal. Raises JournalUnavailable."""
+        """Commit the event of a refusal, then count it.
+
+        Raises InvalidClient when the proof of who asks was used before, which is then what to refuse, or
+        JournalUnavailable.
+        """
+        appended = await self.append(new_stream(), 0, self._rejected(rejection))
         self.core.metrics.rejected(self.endpoint, rejection.reason, self.client_id or _NO_CLIENT)
-        try:
-            return await self.append(new_stream(), 0, self._rejected(rejection))
-        except InvalidClient as replayed:
-            return await self.append(new_stream(), 0, self._rejected(replayed))
+        return appended
 
     def _rejected(self, rejection: Rejection) -> AccessRejected:
-        claimed = None if self._claimed is None or self.client_id else printable(self._claimed, _SHOWN_CLIENT)
+        claimed = None
+        if self.client_id is None:
+            claimed = claimed_client(self.request.headers.get(b"authorization"), self._form)
         return AccessRejected(
             endpoint=self.endpoint,
             error=rejection.error,
             reason=rejection.reason,
             status=rejection.status,
             client_id=self.client_id,
-            claimed_client=claimed,
+            claimed_client=None if claimed is None else printable(claimed, _SHOWN_CLIENT),
             token_id=rejection.token_id,
             token_digest=rejection.token_digest,
             user_agent=self.request.user_agent,
@@ -126,11 +130,20 @@ async def _respond(exchange: Exchange, steps: Steps) -> Response:
         try:
             return await steps(exchange)
         except Rejection as rejection:
-            await exchange.reject(rejection)
-            return refusal(rejection)
+            return await _refuse(exchange, rejection)
     except JournalUnavailable as error:
         log.warning("%s answered 503: %s", exchange.endpoint, error)
         return unavailable(_RETRY_AFTER)
     except Exception:
         log.exception("%s failed", exchange.endpoint)
         return server_error()
+
+
+async def _refuse(exchange: Exchange, rejection: Rejection) -> Response:
+    """Journal the refusal, then answer it. A proof that was used before is refused for that, whatever it came with."""
+    try:
+        await exchange.reject(rejection)
+    except InvalidClient as replayed:
+        await exchange.reject(replayed)
+        return refusal(replayed)
+    return refusal(rejection)

@@ -53,8 +53,8 @@ async def introspect(exchange: Exchange) -> Response:
         await core.follower.ensure_fresh()
         token = decide_active(core.state.access, caller, found.grant, found.number, found.token_id, time.time())
     except TokenNotActive as inactive:
-        core.metrics.introspected(caller.client_id, active=False)
         await exchange.reject(inactive)
+        core.metrics.introspected(caller.client_id, active=False)
         return _INACTIVE
     core.metrics.introspected(caller.client_id, active=True)
     return answer(_active(token, found, core.issuer))

@@ -8,8 +8,9 @@ from service.client_auth.authenticate import AuthenticatedClient
 from service.endpoints.exchange import Exchange
 from service.errors import UnsupportedGrantType
 from service.grants import client_credentials
-from service.http.request import printable, required
+from service.http.request import required
 from service.http.response import Response
+from service.printable import printable
 
 IssueToken = Callable[[Exchange, AuthenticatedClient, Mapping[str, str]], Awaitable[Response]]
 

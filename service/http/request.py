@@ -16,13 +16,13 @@ from litestar.types import Receive, Scope
 
 from schema.envelope import Context
 from service.errors import InvalidRequest, MethodNotAllowed
+from service.printable import printable
 
 _FORM = b"application/x-www-form-urlencoded"
 _MAX_FIELDS = 64
 _MAX_AGENT = 200
 _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-_NOT_SHOWN = re.compile(r"[^\x20-\x7e]")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -119,11 +119,6 @@ def required(form: Mapping[str, str], name: str) -> str:
     if value is None:
         raise InvalidRequest("missing_parameter", f"The parameter {name} is missing.", detail=name)
     return value
-
-
-def printable(text: str, limit: int) -> str:
-    """At most `limit` characters of a caller's text, visible ASCII only: what is safe to store and to show."""
-    return _NOT_SHOWN.sub("?", text[:limit])
 
 
 def _headers(raw: Any) -> dict[bytes, bytes]:

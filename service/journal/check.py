@@ -192,7 +192,7 @@ async def compare(
 
 
 def unequal(row: RecordedEvent, message: StreamMessage) -> list[str]:
-    """What differs between an event and the message at its position, except the issuer, which an operator may change."""
+    """What differs between an event and the message at its position, except the issuer: an operator may change it."""
     wrong = []
     if message.subject != subject_of(row.type, row.client):
         wrong.append(f"the stream's subject is {message.subject}")

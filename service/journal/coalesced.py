@@ -19,10 +19,10 @@ class Coalesced(Generic[T]):
 
     async def __call__(self) -> T:
         """The result of a run that begins after this call. Raises what the run raises."""
-        if self._running is None or self._running.done():
-            self._running = self._started(self._work())
-            return await asyncio.shield(self._running)
         if self._next is None:
+            if self._running is None or self._running.done():
+                self._running = self._started(self._work())
+                return await asyncio.shield(self._running)
             self._next = self._started(self._run_after(self._running))
         return await asyncio.shield(self._next)
 

@@ -18,7 +18,7 @@ from uuid import UUID
 import asyncpg
 
 from projections.state import WorkerState, takes_away
-from schema.envelope import Fact
+from schema.envelope import Fact, RecordedEvent
 from service.journal.barrier import Barrier
 from service.journal.coalesced import Coalesced
 from service.journal.port import JournalError, JournalTimeout, JournalUnavailable
@@ -80,8 +80,9 @@ class Follower:
         self.barrier = Barrier(journal.fetch, self._reader)
         recorded, head = await journal.read_entities()
         for event in recorded:
-            self.state.apply(event.fact())
-        self.state.position = self.head = head
+            if event.position > self.state.position:  # own commits on an empty journal were folded as they came
+                self.state.apply(event.fact())
+        self.state.position = self.head = max(head, self.state.position)
         await self.refresh()
         self._tasks = [
             asyncio.create_task(self._listen(), name="journal-listen"),
@@ -155,20 +156,22 @@ class Follower:
         while self.poison is None:
             before = self.state.position
             page = await self._journal.read(before, _PAGE)
-            facts = self._decoded(page)
+            facts = self._decoded(page, before + 1)
             self._fold(facts)
             if any(takes_away(fact.event) for fact in facts):
                 self._renewal_due.set()
             if len(page) < _PAGE:
                 return
 
-    def _decoded(self, page: Iterable[Any]) -> list[Fact]:
-        facts = []
-        for recorded in page:
+    def _decoded(self, page: Iterable[RecordedEvent], first: int) -> list[Fact]:
+        facts: list[Fact] = []
+        for position, recorded in enumerate(page, start=first):
             try:
+                if recorded.position != position:
+                    raise LookupError(f"the journal goes on with {recorded.position}")
                 facts.append(recorded.fact())
             except Exception as error:  # noqa: BLE001 whatever an unreadable event raises, it halts the feed
-                self._halt(recorded.position, error)
+                self._halt(position, error)
                 break
         return facts
 

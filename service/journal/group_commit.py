@@ -8,11 +8,14 @@ that it failed.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from service.journal.port import Append, Appended, JournalBusy, JournalError, JournalTimeout, JournalUnavailable
+
+log = logging.getLogger(__name__)
 
 Outcome = Appended | JournalError
 CommitBatch = Callable[[Sequence[Append]], Awaitable[Sequence[Outcome]]]
@@ -26,8 +29,9 @@ class _Waiting(NamedTuple):
 class GroupCommit:
     """One commit at a time, of all that waits.
 
-    `commit` makes a batch durable and returns one outcome per request in order; when it raises, nothing of the batch
-    is known to be committed. `limit` bounds the queue, `batch` a commit, both in requests; `deadline` is in seconds.
+    `commit` makes a batch durable and returns one outcome per request in order; whatever it raises, nothing of the
+    batch is known to be committed, and the next batch is tried. `limit` bounds the queue, `batch` a commit, both in
+    requests; `deadline` is in seconds.
     """
 
     def __init__(self, commit: CommitBatch, *, limit: int, batch: int, deadline: float) -> None:
@@ -80,11 +84,16 @@ class GroupCommit:
 
     async def _commit_next(self) -> None:
         taken = self._take()
+        if not taken:
+            return
         self._in_flight = len(taken)
         try:
             outcomes = await self._commit([waiting.request for waiting in taken])
         except JournalUnavailable as error:
             outcomes = [error] * len(taken)
+        except Exception as error:
+            log.exception("a commit failed in a way that no one foresaw")
+            outcomes = [JournalUnavailable(f"the commit failed: {type(error).__name__}")] * len(taken)
         finally:
             self._in_flight = 0
         for waiting, outcome in zip(taken, outcomes, strict=True):

@@ -31,7 +31,7 @@ _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 class Leader:
-    """Leadership, for as long as the session lives; a query that fails or takes longer than `timeout` seconds ends it."""
+    """Leadership, as long as the session lives; a query that fails or takes longer than `timeout` seconds ends it."""
 
     def __init__(self, connection: asyncpg.Connection[Any], timeout: float) -> None:
         self._connection = connection

@@ -171,13 +171,13 @@ class PostgresJournal:
                 return await _cut_off_if_cancelled(connection, work)
         except TimeoutError as error:
             raise JournalTimeout("Postgres did not answer within the deadline") from error
-        except _CONNECTION_FAILURES as error:
+        except (*_CONNECTION_FAILURES, asyncpg.PostgresError) as error:
             raise JournalUnavailable(f"Postgres: {error}") from error
 
     async def _commit(self, requests: Sequence[Append]) -> Sequence[Outcome]:
         try:
             return await self._commit_together(requests)
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, UnicodeEncodeError) as error:
             if len(requests) == 1:
                 log.error("Postgres refused an event of type %s: %s", _types(requests[0]), error)  # noqa: TRY400
                 return [JournalUnavailable("Postgres refused the event")]

@@ -1,9 +1,9 @@
 """The relay: what is committed in Postgres is published to JetStream, event N at sequence N (docs/adr/0004-relay.md).
 
-One leader at a time publishes. It never trusts its memory: after every failure, and every few seconds anyway, it looks
-where the stream ends and compares that with the journal (`relay_plan.decide`), so a lost acknowledgement, a second leader
-that has not noticed yet, a deleted or a cut stream all end in the same way: the stream holds the journal's events, each
-once.
+One leader at a time publishes. It never trusts its memory: after every failure, and every few seconds anyway, it
+looks where the stream ends and compares that with the journal (`relay_plan.decide`), so a lost acknowledgement, a
+second leader that has not noticed yet, a deleted or a cut stream all end in the same way: the stream holds the
+journal's events, each once.
 """
 
 from __future__ import annotations

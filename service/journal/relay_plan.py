@@ -1,8 +1,9 @@
 """What the relay should do next, decided from what the stream and the journal hold. Pure.
 
-Sequence = position: the stream holds event N at sequence N, from the journal's first event on, without gaps. Postgres is
-the record, so what the stream lacks is published again, and a stream that was cut is made anew. What only the stream holds
-is somebody else's: that is never deleted and never published over, it halts the relay until an operator has looked.
+Sequence = position: the stream holds event N at sequence N, from the journal's first event on, without gaps. Postgres
+is the record, so what the stream lacks is published again, and a stream that was cut is made anew. What only the
+stream holds is somebody else's: that is never deleted and never published over, it halts the relay until an operator
+has looked.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 
 class StreamState(NamedTuple):
-    """The stream's sequences `first` to `last` (in an empty one `last` = `first` - 1), of which `deleted` are missing."""
+    """Its sequences `first` to `last` (in an empty one `last` = `first` - 1), of which `deleted` are missing."""
 
     first: int
     last: int

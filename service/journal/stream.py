@@ -6,8 +6,9 @@
 
 Where nothing is known, `consumers.connection.NatsUnavailable` is raised: look again.
 
-A batch is atomic (NATS 2.12, ADR-50): all of its messages are stored, or none. Its first message names the sequence that
-the stream must end at, so a batch that was stored although its acknowledgement got lost is refused the second time.
+A batch is atomic (NATS 2.12, ADR-50): all of its messages are stored, or none. Its first message names the sequence
+that the stream must end at, so a batch that was stored although its acknowledgement got lost is refused the second
+time.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ import os
 import secrets
 import stat
 from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,7 +41,10 @@ def load_keys(settings: Settings, *, create: bool = False) -> DerivedKeys:
         return _derive(_decoded(settings.master_key, "TALLYSTICK_MASTER_KEY"))
     path = settings.master_key_file or settings.home / "master.key"
     if create and settings.master_key_file is None and not path.exists():
-        _write_new(path)
+        try:
+            _write_new(path)
+        except OSError as error:
+            raise MasterKeyError(f"no master key can be made at {path}: {error.strerror}") from error
     return _derive(_read(path))
 
 
@@ -50,6 +52,8 @@ def _read(path: Path) -> bytes:
     try:
         text = path.read_text().strip()
         mode = stat.S_IMODE(path.stat().st_mode)
+    except UnicodeDecodeError as error:
+        raise MasterKeyError(f"{path} is not base64") from error
     except OSError as error:
         raise MasterKeyError(f"no master key: set TALLYSTICK_MASTER_KEY, or make {path} readable ({error})") from error
     if mode & 0o077:
@@ -68,7 +72,7 @@ def _write_new(path: Path) -> None:
 def _decoded(text: str, where: str) -> bytes:
     try:
         key = b64decode(text, validate=True)
-    except Base64Error as error:
+    except ValueError as error:
         raise MasterKeyError(f"{where} is not base64") from error
     if len(key) != _LENGTH:
         raise MasterKeyError(f"{where} holds {len(key)} bytes; a master key has {_LENGTH}")

@@ -37,7 +37,9 @@ class FoundToken(NamedTuple):
 
 
 class TokenFinder:
-    """Finds tokens that this server issued. A JWT once verified is known by its SHA-256 from then on."""
+    """Finds tokens that this server issued. A JWT once verified is known by its SHA-256 for as long as the published
+    keys stay the same.
+    """
 
     def __init__(self, grants: GrantCache, journal: Journal, ring: KeyRing, digester: Digester, issuer: str) -> None:
         self._grants = grants
@@ -46,6 +48,7 @@ class TokenFinder:
         self._digester = digester
         self._issuer = issuer
         self._verified: OrderedDict[bytes, tuple[UUID, int]] = OrderedDict()
+        self._verified_by = ring.verifiers()
         self._loads: dict[UUID, asyncio.Task[Grant | None]] = {}
 
     async def find(self, token: str) -> FoundToken:
@@ -93,6 +96,10 @@ class TokenFinder:
         raise self._unknown(token, "token_unknown")
 
     def _verify(self, token: str) -> tuple[UUID, int]:
+        keys = self._ring.verifiers()
+        if keys is not self._verified_by:
+            self._verified.clear()
+            self._verified_by = keys
         seen = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._verified.get(seen)
         if known is not None:
@@ -100,7 +107,7 @@ class TokenFinder:
         try:
             if len(token) > _MAX_LENGTH:
                 raise NotOurToken
-            claims = read_claims(token, self._ring.verifiers())
+            claims = read_claims(token, keys)
             if claims.iss != self._issuer:
                 raise NotOurToken
         except NotOurToken:

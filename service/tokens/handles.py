@@ -49,8 +49,10 @@ def parse_access_token(text: str) -> AccessTokenHandle:
     """The grant that an opaque access token leads to. Raises MalformedHandle."""
     if len(text) != _TOKEN_LENGTH or not text.startswith(ACCESS_TOKEN) or _checked(text[:-_CHECK_LENGTH]) != text:
         raise MalformedHandle
-    start = len(ACCESS_TOKEN)
-    raw = urlsafe_b64decode(text[start : start + _ID_LENGTH] + "==")
+    written = text[len(ACCESS_TOKEN) :][:_ID_LENGTH]
+    raw = urlsafe_b64decode(written + "==")
+    if _base64url(raw) != written:
+        raise MalformedHandle
     return AccessTokenHandle(UUID(bytes=raw), text)
 
 

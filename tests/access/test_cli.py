@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from schema.events import decode
+from service.embedded.home import Home, RunInfo
 from service.keys.master import load_keys
 from service.settings import load_settings
 from service.tokens.digest import Digester
@@ -300,6 +301,19 @@ def test_migrate_brings_the_database_to_this_version(run: Run, database: Databas
         connection.execute("INSERT INTO _yoyo_migration (migration_hash, migration_id) VALUES ('x', '9999-later')")
     newer = run("migrate")
     assert (newer.exit_code, "newer version" in newer.stderr) == (1, True)
+
+
+def test_commands_find_the_instance_that_runs_on_the_home(
+    run: Run, environment: dict[str, str], home: Path, database: Database
+) -> None:
+    """Without a database URL commands use the running instance of TALLYSTICK_HOME, and `migrate` its owner's URL."""
+    del environment["TALLYSTICK_DATABASE_URL"]
+    place = Home(home)
+    with place.lock():
+        urls = {"database_url": database.service_url, "owner_database_url": database.owner_url}
+        place.write_run(RunInfo(pid=1, http_url="http://127.0.0.1:1", nats_url="nats://", audit_nats_url=None, **urls))
+        assert run("client", "list").stdout == "no clients yet\n"
+        assert run("migrate").stdout == "the database is at this version\n"
 
 
 def test_without_a_server_a_command_says_what_to_do(run: Run, environment: dict[str, str]) -> None:

@@ -89,7 +89,9 @@ def test_the_example_has_no_mistake() -> None:
     assert [step.name for step in plan.steps if step.needs_secret] == ["billing-worker", "users-api", "payments-api"]
 
 
-UNREADABLE = {
+Case = tuple[str | bytes, list[str]]
+
+UNREADABLE: dict[str, Case] = {
     "empty": ("", ["access.yaml:1: the file is empty; it needs resources, roles or clients"]),
     "only comments": ("# nothing\n", ["access.yaml:1: the file is empty; it needs resources, roles or clients"]),
     "tab": (
@@ -117,7 +119,7 @@ UNREADABLE = {
     "unknown alias": ("clients: *who\n", ["access.yaml:1: not valid YAML: found undefined alias 'who'"]),
     "not UTF-8": (b"clients:\n- id: caf\xe9\n", ["access.yaml:2: not UTF-8 text (byte 0xe9)"]),
     "control character": ("clients:\n- id: a\x01b\n", ["access.yaml:2: not valid YAML: character U+0001"]),
-    "too deep": ("[" * 50_000, ["access.yaml:1: nested too deeply"]),
+    "too deep": ("[" * 5_000, ["access.yaml:1: nested too deeply"]),
     "too large": (b"#" * (SIZE_LIMIT + 1), ["access.yaml: larger than 1024 KiB"]),
 }
 
@@ -148,7 +150,7 @@ def test_aliases_are_bounded(tmp_path: Path) -> None:
     assert shared.wanted.roles == {"a": (), "b": ()}
 
 
-STRUCTURE = {
+STRUCTURE: dict[str, Case] = {
     "a list at the top": ("- a\n", ["access.yaml:1: expected fields, not a list"]),
     "unknown section": (
         "client:\n- id: a\n",
@@ -236,7 +238,7 @@ def test_each_mistake_of_structure_is_one_line(tmp_path: Path, name: str) -> Non
     assert lines_of(tmp_path, text) == expected
 
 
-REFERENCES = {
+REFERENCES: dict[str, Case] = {
     "a misspelt scope": (
         GOOD.replace('scopes: ["read:users"]\n    roles', 'scopes: ["write:users", "read:user"]\n    roles'),
         ['access.yaml:10: clients[0].scopes[1]: "read:user" is no scope of any resource — did you mean "read:users"?'],

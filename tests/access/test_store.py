@@ -184,6 +184,50 @@ async def test_a_change_waits_for_every_worker(store: AccessStore, database: Dat
         assert (await asyncio.wait_for(change, 5)).position == 1
 
 
+async def test_changes_are_made_one_at_a_time(
+    store: AccessStore, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another change is under way this one waits, and says so when that takes too long."""
+    with psycopg.connect(database.owner_url) as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtext('tallystick.access'))")
+        with monkeypatch.context() as patched:
+            patched.setattr("service.access.store._LOCK_SECONDS", 0.2)
+            with pytest.raises(ModelUnavailable, match="another change is under way; try again"):
+                await store.change(add_client)
+        waiting = asyncio.create_task(store.change(add_client))
+        assert await asyncio.wait([waiting], timeout=0.3) == (set(), {waiting})
+        other.commit()
+        assert (await asyncio.wait_for(waiting, 5)).position == 1
+
+
+async def test_an_event_that_cannot_be_read_is_told(store: AccessStore, database: Database) -> None:
+    """An event of a later version stops the command, with the event's position."""
+    await store.change(add_client)
+    with psycopg.connect(database.owner_url, autocommit=True) as connection:
+        connection.execute("UPDATE journal.events SET type = 'client.renamed'")
+    with pytest.raises(ModelUnavailable, match=r"event 1 \(client.renamed\) cannot be read"):
+        await store.model()
+
+
+async def test_stopped_after_the_commit_the_secret_is_still_told(
+    store: AccessStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while waiting for the workers does not lose the secret that was made."""
+    waiting = asyncio.Event()
+
+    async def wait(_: int) -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(store._barrier, "wait", wait)
+    change = asyncio.create_task(store.change(add_client))
+    await waiting.wait()
+    change.cancel()
+    with pytest.raises(Interrupted) as told:
+        await change
+    assert list(told.value.applied.secrets) == ["worker"]
+
+
 async def test_an_unmigrated_database_is_told(at_home: Settings, database: Database) -> None:
     """A database without the journal gives a message that names the command to run."""
     with psycopg.connect(database.owner_url, autocommit=True) as connection:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import selectors
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from service.embedded.home import Home, RunInfo
 from service.embedded.process import arguments_of
 
-DRIVER = str(Path(__file__).with_name("driver.py"))
+DRIVER = "tests.embedded.driver"
 READY_LIMIT = 60.0
 
 
@@ -27,12 +25,11 @@ class Up:
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by `end`
         arguments = (str(home), str(port), relay, str(workers))
         self.process = subprocess.Popen(
-            [sys.executable, DRIVER, *arguments],
+            [sys.executable, "-m", DRIVER, *arguments],
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
             cwd=Path(__file__).parents[2],
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         )
 
     def ready(self) -> RunInfo:
@@ -51,13 +48,6 @@ class Up:
         """What it said so far on stderr."""
         self._errors.seek(0)
         return self._errors.read()
-
-    def wait_for_error(self, text: str, seconds: float = 30.0) -> None:
-        """Wait until it has said `text`."""
-        deadline = time.monotonic() + seconds
-        while text not in self.errors():
-            assert time.monotonic() < deadline, self.errors()
-            time.sleep(0.02)
 
     def signal(self, number: signal.Signals, seconds: float = 40.0) -> int:
         """Signal the process and wait for its end; returns the exit code."""

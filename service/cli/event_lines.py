@@ -1,0 +1,87 @@
+"""How an event is shown: a line or a page for people, an object for programs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import sys
+from typing import Any
+
+import click
+import msgspec
+
+from schema.envelope import RecordedEvent
+from service.access.errors import visible
+
+# What a line tells, in this order; `audit show` tells the rest.
+_TOLD = (
+    *("endpoint", "error", "reason", "claimed_client", "token_id", "number", "subject", "audience", "scope"),
+    *("uri", "name", "kid", "alg", "auth_method", "grants", "resources", "introspects", "roles", "scopes"),
+)
+_COLOURS = {"rejected": "red", "revoked": "yellow", "removed": "yellow", "disabled": "yellow", "retired": "yellow"}
+_PIPED_WIDTH = 10_000
+_LABEL_WIDTH = 9
+
+
+def as_object(event: RecordedEvent) -> dict[str, Any]:
+    """The event as it is printed in JSON; its data is passed through as it is stored."""
+    return {
+        "position": event.position,
+        "stream": str(event.stream),
+        "version": event.version,
+        "type": event.type,
+        "client": event.client,
+        "time": time_of(event.recorded_at),
+        "actor": event.actor,
+        "source": event.source,
+        "trace": event.trace,
+        "data": msgspec.Raw(event.data.encode()),
+    }
+
+
+def json_line(event: RecordedEvent) -> str:
+    """The event as one line of JSON."""
+    return msgspec.json.encode(as_object(event)).decode()
+
+
+def line(event: RecordedEvent) -> str:
+    """The event on one line: position, time, type, client, and the facts that tell most."""
+    start = f"{event.position:>8}  {time_of(event.recorded_at, 'seconds')}  "
+    kind = f"{event.type:<22}"
+    client = f"  {event.client:<16}  "
+    room = max(20, _width() - len(start) - len(kind) - len(client))
+    facts = _facts(event)
+    if len(facts) > room:
+        facts = facts[: room - 1] + "…"
+    return start + click.style(kind, fg=_COLOURS.get(event.type.rpartition(".")[2], "green")) + client + facts
+
+
+def page(event: RecordedEvent) -> str:
+    """The whole event on a page."""
+    fields = {name: value for name, value in as_object(event).items() if name != "data" and value is not None}
+    lines = [f"{name:<{_LABEL_WIDTH}} {visible(str(value))}" for name, value in fields.items()]
+    data = msgspec.json.decode(event.data)
+    lines += ["data", *(f"  {name}: {visible(_shown(value))}" for name, value in data.items())]
+    return "\n".join(lines)
+
+
+def time_of(moment: dt.datetime, timespec: str = "microseconds") -> str:
+    """A time in UTC, as RFC 3339 writes it."""
+    return moment.astimezone(dt.UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def _facts(event: RecordedEvent) -> str:
+    """What callers claimed is among the facts: nothing in them may steer the terminal."""
+    data = msgspec.json.decode(event.data)
+    facts = ((name, data.get(name)) for name in _TOLD)
+    return " ".join(f"{name}={visible(_shown(fact))}" for name, fact in facts if fact and fact != event.client)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return msgspec.json.encode(value).decode()
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPED_WIDTH

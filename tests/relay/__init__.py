@@ -1,0 +1,1 @@
+"""The relay, the stream, and what looks at them."""
