@@ -103,8 +103,10 @@ async def connect(url: str, name: str, timeout: float = 5.0) -> Connection:
     try:
         async with asyncio.timeout(timeout):
             await client.connect(url.split(","), **options)
-    except (errors.Error, OSError, EOFError, TimeoutError) as error:
+    except BaseException as error:
         await _close(client)
+        if not isinstance(error, (errors.Error, OSError, EOFError, TimeoutError)):
+            raise
         reason = problems.last or error
         raise NatsUnavailable(f"no connection to NATS: {str(reason) or type(reason).__name__}") from error
     problems.connected = True
@@ -132,9 +134,14 @@ def _setter(event: asyncio.Event) -> Any:
 
 
 async def _close(client: Client) -> None:
-    with contextlib.suppress(errors.Error, OSError, TimeoutError, AssertionError):
-        async with asyncio.timeout(1.0):
-            await client.close()
+    try:
+        with contextlib.suppress(errors.Error, OSError, TimeoutError, AssertionError):
+            async with asyncio.timeout(1.0):
+                await client.close()
+    finally:
+        # A server that reads no more keeps the client from coming to this point of its own closing.
+        if client._transport is not None:  # noqa: SLF001 nothing public lets go of the socket
+            client._transport.close()  # type: ignore[no-untyped-call]  # noqa: SLF001
 
 
 def _too_slow(timeout: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 
 from service.bootstrap import open_worker
@@ -13,6 +14,12 @@ from service.settings import Settings
 from tests.servers import Database, Servers, fresh_database, running_servers
 
 ISSUER = "https://auth.example.com"
+# Several tests run at once on few cores: how long one example takes says nothing.
+hypothesis.settings.register_profile(
+    "tallystick", max_examples=50, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tallystick")
+
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 
 

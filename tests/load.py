@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-import httpx
+from tests.http_client import Answer, Broken, Connection
 
 USERS = "https://api.example.com/users"
 PAYMENTS = "https://api.example.com/payments"
 _UNAVAILABLE = 503
+_FAILED = 500
 
 
 @dataclass
@@ -30,11 +31,14 @@ class Answers:
 class Load:
     """Calls at `connections` at once, until `calls` were made or `stop` is set.
 
-    `secrets` maps each client of `tests/access.yaml` to its secret.
+    `secrets` maps each client of `tests/access.yaml` to its secret. `answers` goes on with those of an earlier load. A
+    `patient` one waits a moment after a call that broke.
     """
 
-    def __init__(self, url: str, secrets: dict[str, str], *, seed: int, patient: bool = False) -> None:
-        self.answers = Answers()
+    def __init__(
+        self, url: str, secrets: dict[str, str], *, seed: int, answers: Answers | None = None, patient: bool = False
+    ) -> None:
+        self.answers = Answers() if answers is None else answers
         self._url = url
         self._secrets = secrets
         self._random = random.Random(seed)
@@ -43,14 +47,14 @@ class Load:
 
     async def run(self, calls: int, connections: int) -> Answers:
         """Make the calls; returns what was answered."""
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        async with httpx.AsyncClient(base_url=self._url, limits=limits, timeout=10) as http:
-            share = [calls // connections] * connections
-            await asyncio.gather(*(self._caller(http, count) for count in share))
+        links = [Connection(self._url) for _ in range(connections)]
+        await asyncio.gather(*(self._caller(http, calls // connections) for http in links))
+        for link in links:
+            link.close()
         return self.answers
 
-    async def _caller(self, http: httpx.AsyncClient, calls: int) -> None:
-        kinds: list[Callable[[httpx.AsyncClient], Awaitable[None]]] = [
+    async def _caller(self, http: Connection, calls: int) -> None:
+        kinds: list[Callable[[Connection], Awaitable[None]]] = [
             self._issue,
             self._issue,
             self._issue,
@@ -67,39 +71,40 @@ class Load:
                 return
             await self._random.choice(kinds)(http)
 
-    async def _post(self, http: httpx.AsyncClient, path: str, client: str, **form: str) -> httpx.Response | None:
+    async def _post(self, http: Connection, path: str, client: str, **form: str) -> Answer | None:
         """An answer, or None for one that the load does not count: 503, or no answer at all."""
+        login = (client, form.pop("_secret", self._secrets.get(client, "")))
         try:
-            response = await http.post(path, data=form, auth=(client, form.pop("_secret", self._secrets.get(client, ""))))
-        except httpx.TransportError:
+            response = await http.post(path, form, login)
+        except Broken:
             self.answers.counts["broken"] += 1
             if self._patient:
                 await asyncio.sleep(0.05)
             return None
-        if response.status_code == _UNAVAILABLE:
+        if response.status == _UNAVAILABLE:
             self.answers.counts["unavailable"] += 1
             if "retry-after" not in response.headers:
                 self.answers.wrong.append("503 without Retry-After")
             return None
-        if response.status_code > _UNAVAILABLE or response.status_code == 500:
-            self.answers.wrong.append(f"{path}: {response.status_code} {response.text}")
+        if response.status >= _FAILED:
+            self.answers.wrong.append(f"{path}: {response.status} {response.text}")
             return None
         return response
 
-    async def _issue(self, http: httpx.AsyncClient) -> None:
+    async def _issue(self, http: Connection) -> None:
         client = self._random.choice(["worker", "opaque-worker"])
         response = await self._post(http, "/oauth2/token", client, grant_type="client_credentials", resource=USERS)
         if response is None:
             return
-        if response.status_code != 200:
+        if response.status != 200:
             self.answers.wrong.append(f"issue: {response.text}")
             return
-        token = response.json()["access_token"]
+        token = str(response.json()["access_token"])
         self.answers.counts["issued"] += 1
         self.answers.held.append((token, client))
         self.answers.texts.add(token)
 
-    async def _introspect(self, http: httpx.AsyncClient) -> None:
+    async def _introspect(self, http: Connection) -> None:
         if not self.answers.held:
             return
         token, _ = self._random.choice(self.answers.held)
@@ -114,7 +119,7 @@ class Load:
         if not active and not may_be_revoked and token not in self.answers.revoking:
             self.answers.wrong.append("a live token was not active")
 
-    async def _revoke(self, http: httpx.AsyncClient) -> None:
+    async def _revoke(self, http: Connection) -> None:
         if not self.answers.held:
             return
         token, owner = self._random.choice(self.answers.held)
@@ -123,12 +128,12 @@ class Load:
         response = await self._post(http, "/oauth2/revoke", owner, token=token)
         if response is None:
             return
-        if response.status_code != 200:
+        if response.status != 200:
             self.answers.wrong.append(f"revoke: {response.text}")
         self.answers.counts["revocations answered again" if again else "revocations answered"] += 1
         self.answers.revoked.add(token)
 
-    async def _refused_token(self, http: httpx.AsyncClient) -> None:
+    async def _refused_token(self, http: Connection) -> None:
         guess = f"tly_cs_guess{self._random.random()}"
         client, form = self._random.choice(
             [
@@ -145,7 +150,7 @@ class Load:
         self.answers.texts.add(guess)
         self._count_refusal(await self._post(http, "/oauth2/token", client, **form), {400, 401})
 
-    async def _refused_introspection(self, http: httpx.AsyncClient) -> None:
+    async def _refused_introspection(self, http: Connection) -> None:
         unknown = f"{self._random.getrandbits(256):064x}"
         held = self._random.choice(self.answers.held)[0] if self.answers.held else unknown
         client, form = self._random.choice(
@@ -160,16 +165,16 @@ class Load:
         self.answers.texts.add(unknown)
         self._count_refusal(await self._post(http, "/oauth2/introspect", client, **form), {200, 400})
 
-    async def _refused_revocation(self, http: httpx.AsyncClient) -> None:
+    async def _refused_revocation(self, http: Connection) -> None:
         if not self.answers.held:
             return
         token, owner = self._random.choice(self.answers.held)
         other = "worker" if owner != "worker" else "opaque-worker"
         self._count_refusal(await self._post(http, "/oauth2/revoke", other, token=token), {400})
 
-    def _count_refusal(self, response: httpx.Response | None, statuses: set[int]) -> None:
+    def _count_refusal(self, response: Answer | None, statuses: set[int]) -> None:
         if response is None:
             return
         self.answers.counts["refused"] += 1
-        if response.status_code not in statuses:
-            self.answers.wrong.append(f"not refused: {response.status_code} {response.text}")
+        if response.status not in statuses:
+            self.answers.wrong.append(f"not refused: {response.status} {response.text}")

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -55,7 +56,8 @@ def up(home: Path | None, host: str, port: int, workers: int, access: Path | Non
 async def _until_signalled(plan: Plan) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)  # nohup ignores it
+    for number in (signal.SIGINT, signal.SIGTERM, *hangup):
         loop.add_signal_handler(number, stop.set)
     await run(plan, stop)
 
@@ -74,9 +76,14 @@ def _plan(settings: Settings, home: Path, address: tuple[str, int], workers: int
         relay=(*PROGRAM, "relay"),
         migrate=_migrate,
         before_workers=lambda environment: _prepare(access, environment),
-        say=lambda line: click.echo(f"tallystick: {line}", err=True),
+        say=_say,
         announce=lambda line: _announce(line, home, access),
     )
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # a terminal that has gone must not stop the stopping
+        click.echo(f"tallystick: {line}", err=True)
 
 
 def _announce(line: str, home: Path, access: Path | None) -> None:

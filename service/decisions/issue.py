@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from projections.access_model import AccessModel, Client, Resource
 from schema.events import TokenFormat
 from service.errors import InvalidScope, InvalidTarget, UnauthorizedClient
-from service.printable import printable
 from service.keys.lifecycle import LONGEST_LIFETIME
+from service.printable import printable
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
 _SHOWN = 200
@@ -71,7 +71,8 @@ def _scopes(scope: str | None) -> frozenset[str] | None:
 
 def _target(access: AccessModel, client: Client, resource: str | None, wanted: frozenset[str] | None) -> Resource:
     """The resource named; else the only one the client has; else the only one of its own that has all the scopes
-    wanted."""
+    wanted.
+    """
     own = [access.resources[uri] for uri in client.settings.resources if uri in access.resources]
     if resource is not None:
         _check_uri(resource)

@@ -7,12 +7,9 @@ service's role and the database are made if they are missing.
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
 import signal
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,29 +17,19 @@ import psycopg
 from psycopg import sql
 
 from service.embedded.errors import EmbeddedError
-from service.embedded.files import LogFile, space_hint, sync_dir, told
+from service.embedded.files import LogFile, space_hint, told
 from service.embedded.home import Home, Secrets
-from service.embedded.postgres_place import MAJOR, Place, find_place
-from service.embedded.process import (
-    Child,
-    Command,
-    arguments_of,
-    capture,
-    describe_exit,
-    spawn,
-    stop_stranger,
-    wait_until,
-)
+from service.embedded.postgres_cluster import DISK_FULL, ensure_cluster, telling_line
+from service.embedded.postgres_place import Place, find_place
+from service.embedded.postgres_status import end_orphans, is_ready, postmaster_pid, serves
+from service.embedded.process import Child, capture, describe_exit, spawn, stop_stranger, wait_until
 
 OWNER = "tallystick_owner"
 SERVICE = "tallystick_service"
 DATABASE = "tallystick"
 
-DISK_FULL = ("No space left", "wrote only")
-
-START_LIMIT = 120.0
-ORPHAN_LIMIT = 20.0
-REMOVAL_LIMIT = 10.0
+START_LIMIT = 600.0
+START_PATIENCE = 10.0
 STOP_STEPS = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0))
 """Fast shutdown (sessions are ended, a checkpoint is written), then immediate shutdown (recovers at the next start)."""
 
@@ -107,60 +94,30 @@ class Postgres:
         """Stop the server and wait for its processes to be gone."""
         await child.stop(STOP_STEPS)
         if self._place is not None:
-            await _end_orphans(self._place.data)
+            await end_orphans(self._place.data)
             self._place.remove_socket_dir()
 
     def last_words(self) -> str:
         """What its log says of a full disk or a panic since it was started; else empty."""
-        return _telling_line(self.log.since_start(), (*DISK_FULL, "PANIC:"))
+        return telling_line(self.log.since_start(), (*DISK_FULL, "PANIC:"))
 
     async def _prepared(self) -> Place:
         if self._place is not None:
             return self._place
         with self._explained():
             place = find_place(self._home, self._secrets.home_id, self._say)
-            await _remove_unfinished(place.data)
-            if _cluster_exists(place.data):
-                _check_usable(place)
-            else:
-                await self._make_cluster(place)
+            await ensure_cluster(place, OWNER, self._secrets.postgres_owner)
             self._compression = await _best_compression(place)
         self._place = place
         return place
 
-    async def _make_cluster(self, place: Place) -> None:
-        """Make the cluster beside its place, and rename it when it is whole."""
-        work = Path(tempfile.mkdtemp(prefix=f"{place.data.name}.new-", dir=place.data.parent))
-        try:
-            place.account.own(work)
-            await self._initdb(place, work)
-            if place.data.exists():
-                place.data.rmdir()
-            (work / "data").rename(place.data)
-            sync_dir(place.data.parent)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-
-    async def _initdb(self, place: Place, work: Path) -> None:
-        password_file = work / "password"
-        password_file.write_text(self._secrets.postgres_owner)
-        password_file.chmod(0o600)
-        place.account.own(password_file)
-        options = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--data-checksums", "--no-instructions")
-        files = (f"--pwfile={password_file}", "-D", str(work / "data"))
-        argv = (place.program("initdb"), "-U", OWNER, *options, *files)
-        code, output = await capture(self._command(place, argv))
-        if code != 0:
-            hint = space_hint(place.data.parent)
-            raise EmbeddedError(f"PostgreSQL could not make its files in {place.data}: {_telling_line(output)}{hint}")
-
     async def _stop_leftovers(self, place: Place) -> None:
         """End what a killed run left: a live server of this cluster, and sessions whose server was killed."""
-        pid = _postmaster_pid(place.data)
-        if pid is not None and _serves(pid, place.data):
+        pid = postmaster_pid(place.data)
+        if pid is not None and serves(pid, place.data):
             self._say(f"stopping the PostgreSQL that a killed run left (pid {pid})")
-            await stop_stranger(pid, lambda: _serves(pid, place.data), STOP_STEPS)
-        await _end_orphans(place.data)
+            await stop_stranger(pid, lambda: serves(pid, place.data), STOP_STEPS)
+        await end_orphans(place.data)
 
     async def _launch(self, place: Place) -> Child:
         settings = {
@@ -169,22 +126,26 @@ class Postgres:
             "unix_socket_directories": _listed(place.socket_dir),
         }
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-        argv = (place.program("postgres"), "-D", str(place.data), *options)
         with self._explained():
             place.make_socket_dir()
             output = self.log.open("PostgreSQL starts")
             try:
-                return await spawn(self._command(place, argv, output))
+                return await spawn(place.command("postgres", "-D", str(place.data), *options, output=output))
             finally:
                 os.close(output)
 
     async def _until_ready(self, child: Child, place: Place) -> None:
-        ready = await wait_until(lambda: child.ended or _is_ready(place.data, child.pid), START_LIMIT)
+        def decided() -> bool:
+            return child.ended or is_ready(place.data, child.pid)
+
+        if not await wait_until(decided, START_PATIENCE):
+            self._say("PostgreSQL is still starting: it may have much to recover")
+            await wait_until(decided, START_LIMIT)
         if child.ended:
             code = describe_exit(await child.wait())
-            reason = _telling_line(self.log.since_start()) or code
+            reason = telling_line(self.log.since_start()) or code
             raise EmbeddedError(f"PostgreSQL did not start: {reason}{space_hint(place.data)} (see {self.log.path})")
-        if not ready:
+        if not decided():
             raise EmbeddedError(f"PostgreSQL was not ready within {START_LIMIT:.0f} s (see {self.log.path})")
         await self._make_role_and_database()
 
@@ -199,12 +160,6 @@ class Postgres:
                 await _make_database(connection)
         except psycopg.Error as error:
             raise EmbeddedError(f"PostgreSQL refuses its owner: {str(error).strip()} (see {self.log.path})") from error
-
-    def _command(self, place: Place, argv: tuple[str, ...], output: int | None = None) -> Command:
-        env = {key: value for key, value in os.environ.items() if not key.startswith("PG")} | {"LC_ALL": "C"}
-        return Command(
-            name=self.name, argv=argv, death_signal=signal.SIGINT, user=place.user, env=env, cwd="/", output=output
-        )
 
     def _url(self, role: str, password: str, database: str = DATABASE) -> str:
         if self._place is None:
@@ -234,102 +189,11 @@ async def _make_database(connection: psycopg.AsyncConnection) -> None:
         await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
 
-def _cluster_exists(data: Path) -> bool:
-    if (data / "PG_VERSION").is_file():
-        return True
-    if data.exists() and any(data.iterdir()):
-        raise EmbeddedError(
-            f"{data} is broken: it has files but no PG_VERSION; restore it from a backup, or move it away"
-        )
-    return False
-
-
-def _check_usable(place: Place) -> None:
-    data = place.data
-    major = (data / "PG_VERSION").read_text(encoding="utf-8", errors="replace").strip()
-    if major != MAJOR:
-        raise EmbeddedError(
-            f"{data} holds data of PostgreSQL {major or '(unknown)'}, and this version of Tallystick brings PostgreSQL "
-            f"{MAJOR}; upgrade the data by pg_dump and restore, or run the version of Tallystick that made it"
-        )
-    owner = data.stat().st_uid
-    if owner != place.account.uid:
-        raise EmbeddedError(
-            f"{data} belongs to user id {owner}, and PostgreSQL runs as user id {place.account.uid}; "
-            f"if it is a restored backup: chown -R {place.account.uid}:{place.account.gid} {shlex.quote(str(data))}"
-        )
-
-
-async def _remove_unfinished(data: Path) -> None:
-    """Remove what an interrupted first start left, also while its initdb is still ending and removes files itself."""
-
-    def remove() -> bool:
-        left = list(data.parent.glob(f"{data.name}.new-*"))
-        for unfinished in left:
-            shutil.rmtree(unfinished, ignore_errors=True)
-        return not left
-
-    if not await wait_until(remove, REMOVAL_LIMIT):
-        raise EmbeddedError(f"the unfinished {data}.new-… of an earlier start cannot be removed")
-
-
 async def _best_compression(place: Place) -> str:
-    _, configured = await capture(Command(name="pg_config", argv=(place.program("pg_config"), "--configure")))
+    _, configured = await capture(place.command("pg_config", "--configure"))
     return "lz4" if "--with-lz4" in configured else "on"
 
 
 def _listed(directory: Path) -> str:
     """One member of PostgreSQL's comma-separated list of directories."""
     return '"' + str(directory).replace('"', '""') + '"'
-
-
-def _postmaster_lines(data: Path) -> list[str]:
-    try:
-        return (data / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def _postmaster_pid(data: Path) -> int | None:
-    with suppress(IndexError, ValueError):
-        return int(_postmaster_lines(data)[0])
-    return None
-
-
-def _is_ready(data: Path, pid: int) -> bool:
-    """The last of the eight lines of postmaster.pid says `ready`, as pg_ctl reads it."""
-    lines = _postmaster_lines(data)
-    return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"  # noqa: PLR2004
-
-
-def _serves(pid: int, data: Path) -> bool:
-    arguments = arguments_of(pid)
-    return bool(arguments) and Path(arguments[0]).name == "postgres" and str(data) in " ".join(arguments)
-
-
-async def _end_orphans(data: Path) -> None:
-    """Wait for sessions whose server is gone: while one lives, its shared memory block bars the next server."""
-    if await wait_until(lambda: not _orphans(data), ORPHAN_LIMIT / 10):
-        return
-    for number in (signal.SIGQUIT, signal.SIGKILL):
-        for pid in _orphans(data):
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-        await wait_until(lambda: not _orphans(data), ORPHAN_LIMIT / 4)
-
-
-def _orphans(data: Path) -> list[int]:
-    """Processes that call themselves `postgres: …` and work in `data`. Only Linux tells; elsewhere they end unaided."""
-    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _is_session(entry, data)]
-
-
-def _is_session(entry: Path, data: Path) -> bool:
-    with suppress(OSError):
-        return (entry / "cmdline").read_bytes().startswith(b"postgres: ") and (entry / "cwd").readlink() == data
-    return False
-
-
-def _telling_line(output: str, words: Sequence[str] = (*DISK_FULL, "FATAL:", "PANIC:", "error:", "")) -> str:
-    """The first line of PostgreSQL's output that has the first of these words that any line has; else empty."""
-    lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith("---")]
-    return next((line for word in words for line in lines if word in line), "")

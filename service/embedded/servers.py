@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.embedded.home import Home
 from service.embedded.nats import Nats
 from service.embedded.postgres import Postgres
+from service.embedded.postgres_place import OUTSIDE
 from service.embedded.process import Child
 
 
@@ -42,7 +43,8 @@ async def embedded_servers(
                 yield ServerUrls(postgres.service_url, postgres.owner_url, nats.service_url, nats.audit_url)
         finally:
             if discard:
-                _discard(place)
+                shutil.rmtree(place.path, ignore_errors=True)
+                shutil.rmtree(OUTSIDE / secrets.home_id, ignore_errors=True)
 
 
 @asynccontextmanager
@@ -52,10 +54,3 @@ async def _running(server: Postgres | Nats) -> AsyncIterator[Child]:
         yield child
     finally:
         await asyncio.shield(server.stop(child))
-
-
-def _discard(home: Home) -> None:
-    if home.postgres_link.is_symlink():
-        shutil.rmtree(home.postgres_link.readlink().parent, ignore_errors=True)
-    with suppress(FileNotFoundError):
-        shutil.rmtree(home.path)

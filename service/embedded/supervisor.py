@@ -87,6 +87,7 @@ class Supervisor:
     async def _start_one(self, managed: Managed) -> None:
         kept = _Kept(managed, await managed.start())
         kept.watch = asyncio.create_task(self._watch(kept))
+        kept.watch.add_done_callback(self._watch_ended)
         self._kept.append(kept)
 
     async def _forget(self, kept: _Kept) -> None:
@@ -99,15 +100,16 @@ class Supervisor:
             await kept.managed.stop(kept.child)
 
     async def _watch(self, kept: _Kept) -> None:
-        """Wait for deaths and undo them, until there are too many."""
-        try:
-            while True:
-                reason = await self._death(kept)
-                self._count(kept, reason)
-                self._say(f"RESTARTING {kept.managed.name}")
-        except EmbeddedError as error:
-            if not self._failure.done():
-                self._failure.set_exception(error)
+        """Wait for deaths and undo them; raises EmbeddedError once there are too many."""
+        while True:
+            reason = await self._death(kept)
+            self._count(kept, reason)
+            self._say(f"RESTARTING {kept.managed.name}")
+
+    def _watch_ended(self, watch: asyncio.Task[None]) -> None:
+        error = None if watch.cancelled() else watch.exception()
+        if error is not None and not self._failure.done():
+            self._failure.set_exception(error)
 
     async def _death(self, kept: _Kept) -> str:
         """Wait for the child to end, or, if there is none, start it; returns why there is none now."""

@@ -132,7 +132,7 @@ async def _respond(exchange: Exchange, steps: Steps) -> Response:
         except Rejection as rejection:
             return await _refuse(exchange, rejection)
     except JournalUnavailable as error:
-        log.warning("%s answered 503: %s", exchange.endpoint, error)
+        exchange.core.metrics.unavailable(exchange.endpoint, error)
         return unavailable(_RETRY_AFTER)
     except Exception:
         log.exception("%s failed", exchange.endpoint)

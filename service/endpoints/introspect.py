@@ -50,7 +50,10 @@ async def introspect(exchange: Exchange) -> Response:
     await exchange.use_assertion()
     try:
         found = await core.tokens.find(text)
-        await core.follower.ensure_fresh()
+        while not core.follower.fresh:
+            # What was found may have left the cache while the worker caught up, and a revocation with it.
+            await core.follower.ensure_fresh()
+            found = await core.tokens.find(text)
         token = decide_active(core.state.access, caller, found.grant, found.number, found.token_id, time.time())
     except TokenNotActive as inactive:
         await exchange.reject(inactive)

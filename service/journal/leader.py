@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -14,10 +15,10 @@ from service.journal.relay_plan import Bounds
 
 # A leader whose machine has gone is found out within seconds, and the server gives its lock to another. A plan that was
 # made while the journal was small is kept by the session: without the planner options it would go on scanning a table
-# that has grown.
+# that has grown. A statement that outlives its caller would hold the lock: the server ends it.
 _SESSION = """
     SET tcp_keepalives_idle = 4; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;
-    SET enable_seqscan = off; SET enable_bitmapscan = off
+    SET enable_seqscan = off; SET enable_bitmapscan = off; SET statement_timeout = {milliseconds}
 """
 # Asked again and again rather than waited for: a statement that waits for days holds back vacuum for as long.
 _TRY_LOCK = "SELECT pg_try_advisory_lock(hashtext('tallystick.relay'))"
@@ -27,7 +28,8 @@ _EVENT = f"SELECT {_COLUMNS} FROM journal.events WHERE position = $1"  # noqa: S
 _BOUNDS = "SELECT (SELECT min(position) FROM journal.events) AS first, h.position AS head FROM journal.head h"
 _REPORT = "SELECT journal.report_relay($1, $2, $3)"
 
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+# asyncpg answers with an InternalClientError when the server has said that it ends the session.
+_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 class Leader:
@@ -46,10 +48,10 @@ class Leader:
         """Wait until no other relay leads, asking every `standby` seconds. Raises JournalUnavailable."""
         leader = cls(await connect(url, timeout), timeout)
         try:
-            await leader._ask(leader._connection.execute(_SESSION))
-            while not await leader._ask(leader._connection.fetchval(_TRY_LOCK)):
+            await leader._ask(leader._connection.execute, _SESSION.format(milliseconds=int(timeout * 1_000)))
+            while not await leader._ask(leader._connection.fetchval, _TRY_LOCK):
                 await asyncio.sleep(standby)
-            await leader._ask(leader._connection.add_listener("tallystick_journal", leader._journal_grew))
+            await leader._ask(leader._connection.add_listener, "tallystick_journal", leader._journal_grew)
         except BaseException:
             leader.close()
             raise
@@ -62,26 +64,26 @@ class Leader:
 
     async def bounds(self) -> Bounds:
         """The first and the last position of the journal, of one moment. Raises JournalUnavailable."""
-        row = await self._ask(self._connection.fetchrow(_BOUNDS))
+        row = await self._ask(self._connection.fetchrow, _BOUNDS)
         return Bounds(row["head"] + 1 if row["first"] is None else row["first"], row["head"])
 
     async def read(self, after: int, limit: int) -> list[RecordedEvent]:
         """The events after a position, in order, at most `limit`. Raises JournalUnavailable."""
-        return [RecordedEvent(**dict(row)) for row in await self._ask(self._connection.fetch(_READ, after, limit))]
+        return [RecordedEvent(**dict(row)) for row in await self._ask(self._connection.fetch, _READ, after, limit)]
 
     async def event(self, position: int) -> RecordedEvent | None:
         """The event at a position. Raises JournalUnavailable."""
-        row = await self._ask(self._connection.fetchrow(_EVENT, position))
+        row = await self._ask(self._connection.fetchrow, _EVENT, position)
         return None if row is None else RecordedEvent(**dict(row))
 
     async def report(self, position: int, state: str, reason: str) -> None:
         """Say how far the relay is and how it is, for readiness. Raises JournalUnavailable."""
-        await self._ask(self._connection.execute(_REPORT, position, state, reason))
+        await self._ask(self._connection.execute, _REPORT, position, state, reason)
 
-    async def _ask(self, query: Any) -> Any:
+    async def _ask(self, ask: Callable[..., Awaitable[Any]], *arguments: object) -> Any:
         try:
             async with self._one_at_a_time, asyncio.timeout(self._timeout):
-                return await query
+                return await ask(*arguments)
         except TimeoutError as error:
             self.close()
             raise JournalTimeout(f"Postgres did not answer within {self._timeout:g} s") from error

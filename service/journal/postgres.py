@@ -45,6 +45,7 @@ _POLITE = 2.0
 _CONNECTION_FAILURES = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     OSError,
@@ -205,8 +206,13 @@ class PostgresJournal:
 
     async def _connected(self) -> None:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await connect(self._url)
-            self._append = await self._connection.prepare(_APPEND)
+            connection = await connect(self._url)
+            try:
+                self._append = await connection.prepare(_APPEND)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._connection = connection
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -63,7 +63,7 @@ def unwrap(kid: str, wrapped: bytes, wrapping_key: bytes) -> Any:
     """The private key object. Raises UnwrapError."""
     try:
         der = AESGCM(wrapping_key).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], kid.encode())
-    except InvalidTag:
+    except (InvalidTag, ValueError):
         raise UnwrapError(f"signing key {kid} does not open: the master key is not the one it was made under") from None
     return load_der_private_key(der, password=None)
 

@@ -7,7 +7,9 @@ Every name is documented in `docs/metrics.md`; a test holds the two equal.
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from typing import Final
 
 from prometheus_client import (
@@ -20,6 +22,8 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+
+log = logging.getLogger(__name__)
 
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -49,6 +53,7 @@ class Metrics:
         self._durations: dict[tuple[str, int], Histogram] = {}
         self._issued: dict[tuple[str, str], Counter] = {}
         self._introspected: dict[tuple[str, bool], Counter] = {}
+        self._told_unavailable = 0.0
 
     def issued(self, grant_type: str, client: str) -> None:
         """A token was issued."""
@@ -71,6 +76,13 @@ class Metrics:
     def rejected(self, endpoint: str, reason: str, client: str) -> None:
         """A request was refused. `client` is a registered one or `_`."""
         REJECTED.labels(endpoint, reason, client).inc()
+
+    def unavailable(self, endpoint: str, error: Exception) -> None:
+        """A request is answered 503: logged once a second, however many there are."""
+        now = time.monotonic()
+        if now - self._told_unavailable >= 1.0:
+            self._told_unavailable = now
+            log.warning("%s answers 503: %s", endpoint, error)
 
     def answered(self, endpoint: str, status: int, seconds: float) -> None:
         """A request was answered."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
 from typing import NamedTuple
 from uuid import UUID
 
@@ -50,7 +51,11 @@ def parse_access_token(text: str) -> AccessTokenHandle:
     if len(text) != _TOKEN_LENGTH or not text.startswith(ACCESS_TOKEN) or _checked(text[:-_CHECK_LENGTH]) != text:
         raise MalformedHandle
     written = text[len(ACCESS_TOKEN) :][:_ID_LENGTH]
-    raw = urlsafe_b64decode(written + "==")
+    try:
+        raw = urlsafe_b64decode(written + "==")
+    except Base64Error:
+        # Anyone can compute a checksum: what stands before it need not be base64url.
+        raise MalformedHandle from None
     if _base64url(raw) != written:
         raise MalformedHandle
     return AccessTokenHandle(UUID(bytes=raw), text)

@@ -154,6 +154,8 @@ async def test_a_secluded_home_works(secluded_dir: Path) -> None:
         async with embedded_servers(home, say=said.append) as urls:
             assert _ask(urls.database_url, "SELECT current_user") == "tallystick_service"
     assert {path: path.stat().st_mode for path in secluded_dir.parents} == modes
+    if os.geteuid() == 0:
+        assert ((home / "postgres").readlink().parent / "home").read_text() == f"{home}\n"
     assert (home / "postgres").is_symlink() == (os.geteuid() == 0)
     assert sum("the database is kept in" in line for line in said) == (1 if os.geteuid() == 0 else 0)
 

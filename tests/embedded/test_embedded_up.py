@@ -224,7 +224,7 @@ async def test_a_full_disk_is_told_in_postgres_s_words(home: Path, monkeypatch: 
     async def fail(command: Command) -> tuple[int, str]:
         return 1, "creating ...\nFATAL:  could not write: No space left on device\nPANIC:  cannot abort\nremoving\n"
 
-    monkeypatch.setattr("service.embedded.postgres.capture", fail)
+    monkeypatch.setattr("service.embedded.postgres_cluster.capture", fail)
     with pytest.raises(EmbeddedError, match=r"postgres: FATAL:  could not write: No space left on device"):
         async with embedded_servers(home):
             pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections import Counter
 from uuid import UUID
 
@@ -37,7 +38,7 @@ class Writer:
 def access_histories(draw: st.DrawFn) -> list[Fact]:
     """Resources, roles and clients that come, change and go."""
     writer, known = Writer(), set[tuple[str, str]]()
-    for _ in range(draw(st.integers(0, 30))):
+    for _ in range(draw(st.integers(0, 20))):
         kind, name = draw(st.sampled_from(("resource", "role", "client"))), draw(st.sampled_from(NAMES))
         exists = (kind, name) in known
         event = draw(_STEPS[kind](name, exists=exists))
@@ -115,6 +116,7 @@ def grant_histories(draw: st.DrawFn) -> list[Fact]:
     return writer.facts
 
 
+@functools.cache
 def _resource_step(name: str, *, exists: bool) -> st.SearchStrategy[events.Event]:
     described = scopes.map(lambda some: dict.fromkeys(some, "…"))
     if not exists:
@@ -123,12 +125,14 @@ def _resource_step(name: str, *, exists: bool) -> st.SearchStrategy[events.Event
     return updated | st.just(events.ResourceRemoved(uri=name))
 
 
+@functools.cache
 def _role_step(name: str, *, exists: bool) -> st.SearchStrategy[events.Event]:
     if not exists:
         return st.builds(events.RoleRegistered, name=st.just(name), scopes=scopes)
     return st.builds(events.RoleUpdated, name=st.just(name), scopes=scopes) | st.just(events.RoleRemoved(name=name))
 
 
+@functools.cache
 def _client_step(name: str, *, exists: bool) -> st.SearchStrategy[events.Event]:
     settings = {
         "client_id": st.just(name),

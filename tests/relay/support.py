@@ -110,6 +110,10 @@ class Relays:
         """Compare journal and stream, with patience for a relay at work."""
         return await check(self._database.service_url, self._nats.url, patience=15.0)
 
+    async def whole_now(self) -> Report:
+        """Compare journal and stream, with little patience."""
+        return await check(self._database.service_url, self._nats.url, patience=0.2)
+
     async def sequences(self) -> list[int]:
         """The sequences that the stream holds."""
         reader = StreamReader(self._nats.url, None, follow=False)

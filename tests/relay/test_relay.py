@@ -39,7 +39,7 @@ async def test_a_commit_wakes_the_relay(journal: PostgresJournal, relays: Relays
     await until(lambda: relay.state == "running")
     for position in (2, 4, 6):
         assert (await append(journal, 1)).last == position
-        await until(lambda wanted=position: relay.position == wanted)  # type: ignore[misc]
+        await until(lambda wanted=position: relay.position == wanted)
 
 
 async def test_the_relay_reports_itself(journal: PostgresJournal, relays: Relays) -> None:
@@ -228,7 +228,7 @@ async def test_chores_are_done_by_the_leader_and_their_failure_is_no_ones(
     """The leader calls them; one that fails is logged and disturbs nothing."""
     called = asyncio.Event()
 
-    async def fails() -> None:  # noqa: RUF029 a chore is awaited
+    async def fails() -> None:
         called.set()
         raise RuntimeError("the chore")
 

@@ -19,9 +19,7 @@ from tests.servers import Database
 MESSAGES = [Message("tally.v1.token.issued.a", f"ce-id: {number}\r\n", b"{}") for number in range(1, 400)]
 
 
-async def test_what_is_stored_is_what_was_meant(
-    journal: PostgresJournal, nats: NatsServer, database: Database
-) -> None:
+async def test_what_is_stored_is_what_was_meant(journal: PostgresJournal, nats: NatsServer, database: Database) -> None:
     """Subject, headers and body arrive as `headers_of` and the journal have them, in batches and alone."""
     await append(journal, 3)
     recorded = await journal.read(0, 10)

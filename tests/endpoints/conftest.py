@@ -1,0 +1,34 @@
+"""Workers with resources and clients: one that the whole run shares, and fresh ones for tests that break them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from service.bootstrap import open_worker
+from service.endpoints.core import Core
+from service.settings import Settings
+from tests.conftest import ISSUER, MASTER_KEY
+from tests.endpoints.world import World, open_world
+from tests.servers import Servers, fresh_database
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def world(servers: Servers) -> AsyncIterator[World]:
+    """The shared world. Tests add clients and tokens to it and change nothing of others. In the end its whole journal
+    is searched for secrets.
+    """
+    with fresh_database(servers) as database:
+        settings = Settings(database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY)
+        async with open_worker(settings) as core, open_world(core) as shared:
+            yield shared
+            shared.check_no_secret(await core.journal.read(0, 1_000_000))
+
+
+@pytest.fixture
+async def fresh(core: Core) -> AsyncIterator[World]:
+    """A world of the test's own."""
+    async with open_world(core) as own:
+        yield own
