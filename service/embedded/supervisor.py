@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,8 +14,9 @@ from typing import Any, Protocol
 from service.embedded.errors import EmbeddedError
 from service.embedded.process import Child, describe_exit
 
-MAX_DEATHS = 5
-DEATHS_WINDOW = 60.0
+MAX_EARLY_DEATHS = 5
+EARLY = 3.0
+"""A child that lived longer, in seconds, was killed by something else than its own start; it is not in a crash loop."""
 
 
 class Managed(Protocol):
@@ -48,7 +48,8 @@ class Managed(Protocol):
 class _Kept:
     managed: Managed
     child: Child | None
-    deaths: deque[float] = field(default_factory=deque)
+    started: float = field(default_factory=time.monotonic)
+    early_deaths: int = 0
     watch: asyncio.Task[None] | None = None
 
 
@@ -72,7 +73,7 @@ class Supervisor:
             raise
 
     async def failed(self) -> None:
-        """Returns never; raises EmbeddedError once a child has died more than MAX_DEATHS times in DEATHS_WINDOW s."""
+        """Returns never; raises EmbeddedError once a child died early more than MAX_EARLY_DEATHS times in a row."""
         await asyncio.shield(self._failure)
 
     async def stop(self) -> None:
@@ -114,6 +115,7 @@ class Supervisor:
     async def _death(self, kept: _Kept) -> str:
         """Wait for the child to end, or, if there is none, start it; returns why there is none now."""
         if kept.child is None:
+            kept.started = time.monotonic()
             try:
                 kept.child = await kept.managed.start()
             except (EmbeddedError, OSError) as error:
@@ -127,14 +129,9 @@ class Supervisor:
 
     def _count(self, kept: _Kept, reason: str) -> None:
         self._say(reason)
-        now = time.monotonic()
-        kept.deaths.append(now)
-        while now - kept.deaths[0] > DEATHS_WINDOW:
-            kept.deaths.popleft()
-        if len(kept.deaths) > MAX_DEATHS:
-            raise EmbeddedError(
-                f"{kept.managed.name} died {len(kept.deaths)} times within {DEATHS_WINDOW:.0f} s; at last: {reason}"
-            )
+        kept.early_deaths = kept.early_deaths + 1 if time.monotonic() - kept.started <= EARLY else 0
+        if kept.early_deaths > MAX_EARLY_DEATHS:
+            raise EmbeddedError(f"{kept.managed.name} died {kept.early_deaths} times in a row; at last: {reason}")
 
 
 async def until_first(*awaited: Coroutine[Any, Any, None]) -> None:

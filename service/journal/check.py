@@ -16,6 +16,7 @@ import msgspec
 
 from consumers.stream_reader import StreamEnds, StreamMessage, StreamReader, stream_ends
 from schema.envelope import RecordedEvent, headers_of, subject_of
+from service.journal.leader import POSTGRES_FAILURES
 from service.journal.port import JournalUnavailable
 from service.journal.postgres import connect
 
@@ -115,7 +116,7 @@ async def check(
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute(_PLANNER)
             report = await _check(connection, nats_url, before, progress, say, patience)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except POSTGRES_FAILURES as error:
         raise JournalUnavailable(f"Postgres: {error}") from error
     finally:
         connection.terminate()

@@ -29,7 +29,7 @@ _BOUNDS = "SELECT (SELECT min(position) FROM journal.events) AS first, h.positio
 _REPORT = "SELECT journal.report_relay($1, $2, $3)"
 
 # asyncpg answers with an InternalClientError when the server has said that it ends the session.
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+POSTGRES_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 class Leader:
@@ -87,7 +87,7 @@ class Leader:
         except TimeoutError as error:
             self.close()
             raise JournalTimeout(f"Postgres did not answer within {self._timeout:g} s") from error
-        except _FAILURES as error:
+        except POSTGRES_FAILURES as error:
             self.close()
             raise JournalUnavailable(f"Postgres: {error}") from error
 

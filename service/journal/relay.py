@@ -145,7 +145,8 @@ class Relay:
             await stream.delete()
             await stream.create(plan.first, self._replicas)
         elif isinstance(plan, Create):
-            log.warning("there is no stream; it is made, from position %d on", plan.first)
+            level = logging.WARNING if self.published else logging.INFO
+            log.log(level, "there is no stream; it is made, from position %d on", plan.first)
             await stream.create(plan.first, self._replicas)
         else:
             await stream.settle_config()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import asyncpg
-
 from schema.envelope import RecordedEvent
+from service.journal.leader import POSTGRES_FAILURES
 from service.journal.port import JournalUnavailable
 from service.journal.postgres import connect
 
@@ -46,7 +45,7 @@ async def _fetch(database_url: str, query: str, *arguments: object) -> list[Reco
     connection = await connect(database_url)
     try:
         return [RecordedEvent(**dict(row)) for row in await connection.fetch(query, *arguments)]
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except POSTGRES_FAILURES as error:
         raise JournalUnavailable(f"Postgres: {error}") from error
     finally:
         connection.terminate()

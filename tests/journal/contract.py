@@ -167,7 +167,7 @@ class JournalContract:
             async with bench.hold() as hold:
                 first = asyncio.create_task(outcome_of(journal.append(request())))
                 await hold.reached()
-                versions = (1, 0, 1, 2, 7)
+                versions = (1, 0, 1, 3, 7)
                 tasks = [asyncio.create_task(outcome_of(journal.append(request(stream, v)))) for v in versions]
                 tasks.append(asyncio.create_task(outcome_of(journal.append(request()))))
                 await until(lambda: journal.queue_depth == 7)
@@ -357,9 +357,10 @@ class JournalContract:
     async def test_a_journal_that_stops_commits_what_waits(self, bench: Bench) -> None:
         """Stopping commits what was accepted and refuses what comes later."""
         async with bench.open() as reader:
-            async with bench.open(batch=2) as journal:
+            async with bench.open(batch=2) as journal, bench.hold() as hold:
                 tasks = [asyncio.create_task(journal.append(request())) for _ in range(7)]
-                await until(lambda: journal.queue_depth > 0)
+                await until(lambda: journal.queue_depth == 7)
+                await hold.reached()
             await asyncio.gather(*tasks)
             assert 7 == len(await all_events(reader))
             with pytest.raises(JournalUnavailable):

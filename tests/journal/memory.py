@@ -53,19 +53,23 @@ class MemoryJournal:
 
     async def read(self, after: int, limit: int) -> list[RecordedEvent]:
         """See the port."""
+        await asyncio.sleep(0)
         return self._store.events[after : after + limit]
 
     async def read_stream(self, stream: UUID) -> list[RecordedEvent]:
         """See the port."""
+        await asyncio.sleep(0)
         return [event for event in self._store.events if event.stream == stream]
 
     async def read_entities(self) -> tuple[list[RecordedEvent], int]:
         """See the port."""
+        await asyncio.sleep(0)
         entities = [event for event in self._store.events if event.stream >= ENTITY_STREAMS_FROM]
         return entities, len(self._store.events)
 
     async def head(self) -> int:
         """See the port."""
+        await asyncio.sleep(0)
         return len(self._store.events)
 
     async def _commit(self, requests: Sequence[Append]) -> Sequence[Outcome]:

@@ -6,14 +6,16 @@ import pytest
 
 from consumers.stream_reader import StreamReader
 from consumers.subscriber import event_of
-from schema.envelope import headers_of, subject_of
+from schema.envelope import Context, headers_of, subject_of
+from schema.streams import new_stream
 from service.journal.leader import Leader
+from service.journal.port import Append
 from service.journal.postgres import PostgresJournal
 from service.journal.relay import BATCH, BATCH_BYTES, batches
 from service.journal.relay_plan import StreamState
 from service.journal.stream import Message, Stream, StreamRefused, WrongSequence, holds, message_of
 from tests.nats_server import NatsServer
-from tests.relay.support import ISSUER, append
+from tests.relay.support import ISSUED, ISSUER, REVOKED, append
 from tests.servers import Database
 
 MESSAGES = [Message("tally.v1.token.issued.a", f"ce-id: {number}\r\n", b"{}") for number in range(1, 400)]
@@ -21,7 +23,10 @@ MESSAGES = [Message("tally.v1.token.issued.a", f"ce-id: {number}\r\n", b"{}") fo
 
 async def test_what_is_stored_is_what_was_meant(journal: PostgresJournal, nats: NatsServer, database: Database) -> None:
     """Subject, headers and body arrive as `headers_of` and the journal have them, in batches and alone."""
-    await append(journal, 3)
+    await append(journal, 2)
+    await journal.append(
+        Append(new_stream(), 0, (ISSUED, REVOKED), Context("cli:jürgen", "::1", "00-ab-cd-01"))
+    )
     recorded = await journal.read(0, 10)
     stream = await Stream.connect(nats.url)
     try:
