@@ -11,7 +11,7 @@
     └── TokenNotActive        200, "active": false (RFC 7662) or nothing to revoke (RFC 7009)
 
 The public half (`error`, `description`) keeps to the characters of RFC 6749 section 5.2; the private half (`reason`,
-`detail`) goes to the event alone. `reason` is one of a fixed list of words (`docs/events.md`), so that it can be
+`detail`) goes to the event alone. `reason` is one of a fixed list of words (`docs/rejections.md`), so that it can be
 counted.
 """
 

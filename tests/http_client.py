@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from base64 import b64encode
 from typing import NamedTuple
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -53,14 +54,16 @@ class Connection:
             async with asyncio.timeout(_READ_SECONDS):
                 return await self._exchange((head + body).encode())
         except (OSError, EOFError, TimeoutError) as error:
-            self.close()
+            await self.close()
             raise Broken(str(error)) from error
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close it; the next post opens a new one."""
         if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+            (_, writer), self._streams = self._streams, None
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _exchange(self, request: bytes) -> Answer:
         if self._streams is None:
@@ -71,5 +74,5 @@ class Connection:
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         if headers.get("connection") == "close":
-            self.close()
+            await self.close()
         return Answer(int(head[0].split(" ")[1]), headers, body)

@@ -50,7 +50,7 @@ class Load:
         links = [Connection(self._url) for _ in range(connections)]
         await asyncio.gather(*(self._caller(http, calls // connections) for http in links))
         for link in links:
-            link.close()
+            await link.close()
         return self.answers
 
     async def _caller(self, http: Connection, calls: int) -> None:

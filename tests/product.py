@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ import psutil
 
 COMMAND = (sys.executable, "-m", "service.cli.main")
 ACCESS = Path(__file__).with_name("access.yaml")
+CLIENTS = ("worker", "opaque-worker", "post-worker", "users-api", "payments-api")
 _READY = re.compile(r"ready (http://\S+)")
 _START_SECONDS = 60.0
 
@@ -89,6 +93,10 @@ class Product:
         """The secret of a client whose access file keeps it in a file."""
         return (self.home / "secrets" / client_id).read_text().strip()
 
+    def secrets(self) -> dict[str, str]:
+        """The secrets of all clients of the tests' access file."""
+        return {client: self.secret(client) for client in CLIENTS}
+
     def run_info(self) -> dict[str, Any]:
         """What the run file says."""
         info: dict[str, Any] = json.loads((self.home / "run.json").read_text())
@@ -115,6 +123,19 @@ class Product:
         assert self._process is not None
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+
+@contextlib.contextmanager
+def running_product(workers: int = 1, access: Path = ACCESS) -> Iterator[Product]:
+    """A product on a home of its own, which another account can reach; nothing of it is left behind."""
+    folder = Path(tempfile.mkdtemp(prefix="tallystick-product-", dir="/tmp"))
+    folder.chmod(0o711)
+    product = Product(folder / "home", workers=workers, access=access)
+    try:
+        yield product.start()
+    finally:
+        product.end()
+        shutil.rmtree(folder)
 
 
 def _plays(process: psutil.Process, role: str) -> bool:

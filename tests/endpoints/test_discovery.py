@@ -7,6 +7,8 @@ import jwt
 import pytest
 
 from schema.envelope import Context
+from schema.events import ResourceRemoved
+from schema.streams import resource_stream
 from service.client_auth.assertion import ALGORITHMS
 from service.endpoints.token import _GRANTS
 from service.grants import SUPPORTED_GRANTS
@@ -133,9 +135,6 @@ async def test_each_signing_algorithm_can_be_chosen(fresh: World, settings: Sett
 
 async def test_metadata_follows_the_access_model(fresh: World) -> None:
     """A resource that was removed is no longer told of."""
-    from schema.events import ResourceRemoved
-    from schema.streams import resource_stream
-
     await fresh.append(resource_stream(PAYMENTS), 1, ResourceRemoved(uri=PAYMENTS))
     metadata = await get(fresh, METADATA)
     assert PAYMENTS not in metadata["protected_resources"]

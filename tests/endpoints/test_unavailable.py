@@ -203,7 +203,7 @@ async def test_answer_is_committed_even_if_the_caller_is_gone(world: World) -> N
         await asyncio.sleep(0)
     request.cancel()
     await asyncio.gather(request, return_exceptions=True)
-    assert 200 == (await world.call(TOKEN, GRANT, headers=world.service.basic)).status
+    assert 200 == (await world.http.post(TOKEN, data=GRANT, headers=world.service.basic)).status_code
     types = [event.type for event in await world.core.journal.read(before, 10)]
     assert ["token.issued", "token.issued"] == types
 

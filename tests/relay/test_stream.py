@@ -24,9 +24,7 @@ MESSAGES = [Message("tally.v1.token.issued.a", f"ce-id: {number}\r\n", b"{}") fo
 async def test_what_is_stored_is_what_was_meant(journal: PostgresJournal, nats: NatsServer, database: Database) -> None:
     """Subject, headers and body arrive as `headers_of` and the journal have them, in batches and alone."""
     await append(journal, 2)
-    await journal.append(
-        Append(new_stream(), 0, (ISSUED, REVOKED), Context("cli:jürgen", "::1", "00-ab-cd-01"))
-    )
+    await journal.append(Append(new_stream(), 0, (ISSUED, REVOKED), Context("cli:jürgen", "::1", "00-ab-cd-01")))
     recorded = await journal.read(0, 10)
     stream = await Stream.connect(nats.url)
     try:

@@ -1,0 +1,148 @@
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+from yoyo import read_migrations
+
+from service.journal import migrate as migrations
+from service.journal.migrate import MigrationError, migrate, missing_migrations
+from tests.journal.benches import open_journal
+from tests.journal.contract import request
+from tests.servers import Database, Servers
+
+FILES = sorted(path.stem for path in (Path(__file__).parents[2] / "schema" / "migrations").glob("*.sql"))
+
+
+@pytest.fixture
+def empty(servers: Servers) -> Iterator[str]:
+    """The owner's URL of a database without a schema."""
+    name = f"test_empty_{os.getpid()}_{time.monotonic_ns()}"
+    with psycopg.connect(servers.owner_url, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield urlunsplit(urlsplit(servers.owner_url)._replace(path=f"/{name}"))
+        finally:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def head_of(url: str) -> int:
+    with psycopg.connect(url) as session:
+        row = session.execute("SELECT position FROM journal.head").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_an_empty_database_gets_everything_in_order(empty: str) -> None:
+    """The first run applies every file in order; before it all are missing, after it none."""
+    assert FILES == missing_migrations(empty)
+    assert FILES == migrate(empty)
+    assert [] == missing_migrations(empty)
+    assert 0 == head_of(empty)
+
+
+def test_a_second_run_does_nothing(database: Database) -> None:
+    """A database of this version stays as it is."""
+    assert [] == missing_migrations(database.owner_url)
+    assert [] == migrate(database.owner_url)
+
+
+def test_two_runs_at_once(empty: str) -> None:
+    """Of runs that start together one applies the files, the others find nothing to do."""
+    with ThreadPoolExecutor() as threads:
+        done = sorted(threads.map(migrate, [empty] * 3), key=len)
+    assert [[], [], FILES] == done
+
+
+def test_a_newer_database_is_refused(database: Database) -> None:
+    """A database with a migration that this program does not know is left alone, and its name is told."""
+    with psycopg.connect(database.owner_url) as session:
+        session.execute(
+            "INSERT INTO _yoyo_migration (migration_hash, migration_id) VALUES ('x', '9999-from-the-future')"
+        )
+    for ask in (migrate, missing_migrations):
+        with pytest.raises(MigrationError, match="newer version.*9999-from-the-future"):
+            ask(database.owner_url)
+
+
+def test_a_newer_database_is_refused_before_anything_is_applied(
+    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where both sides have files that the other lacks, nothing is applied."""
+    with psycopg.connect(database.owner_url) as session:
+        session.execute("DELETE FROM _yoyo_migration WHERE migration_id LIKE '0003%'")
+        session.execute("INSERT INTO _yoyo_migration (migration_hash, migration_id) VALUES ('x', '9999-future')")
+        session.execute("DROP SCHEMA vault CASCADE")
+    with pytest.raises(MigrationError):
+        migrate(database.owner_url)
+    with psycopg.connect(database.owner_url) as session:
+        assert session.execute("SELECT FROM pg_namespace WHERE nspname = 'vault'").fetchall() == []
+
+
+def test_no_database_is_told(empty: str) -> None:
+    """A server that is not there is told as such."""
+    nowhere = urlunsplit(urlsplit(empty)._replace(path="/no_such_database"))
+    for ask in (migrate, missing_migrations):
+        with pytest.raises(MigrationError, match="no_such_database"):
+            ask(nowhere)
+
+
+def test_killed_in_the_middle(empty: str) -> None:
+    """A run that is killed inside a file leaves nothing of that file; the next run completes it."""
+    with psycopg.connect(empty, autocommit=True) as holder:
+        holder.execute("SELECT pg_advisory_lock(hashtext('tallystick.partitions'))")
+        code = f"from service.journal.migrate import migrate; migrate({empty!r})"
+        with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) as run:
+            wait_until_it_waits(holder)
+            run.send_signal(signal.SIGKILL)
+        assert ["0001-journal"] == applied(holder)
+        holder.execute("SELECT pg_advisory_unlock_all()")
+        assert migrate(empty) == FILES[1:]
+        functions = "SELECT FROM pg_proc WHERE proname = 'ensure_partitions'"
+        assert 1 == len(holder.execute(functions.encode()).fetchall())
+    assert 0 == head_of(empty)
+
+
+def test_a_file_that_fails_leaves_nothing(empty: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file whose last statement fails leaves none of its others, and the message is Postgres's own."""
+    (tmp_path / "0001-broken.sql").write_text("-- depends:\nCREATE TABLE half (x int);\nSELECT 1/0;\n")
+    monkeypatch.setattr(migrations, "_known", lambda: read_migrations(str(tmp_path)))
+    with pytest.raises(MigrationError, match="division by zero"):
+        migrate(empty)
+    with psycopg.connect(empty) as session:
+        assert [] == session.execute("SELECT FROM pg_tables WHERE tablename = 'half'").fetchall()
+        assert [] == applied(session)
+
+
+async def test_appends_go_on_while_a_migrated_database_is_migrated(database: Database) -> None:
+    """A run on a database of this version stands in nobody's way."""
+    async with open_journal(database.service_url) as journal:
+        again = asyncio.gather(*(asyncio.to_thread(migrate, database.owner_url) for _ in range(2)))
+        while not again.done():
+            await journal.append(request())
+        assert [[], []] == await again
+
+
+def applied(session: psycopg.Connection[tuple[object, ...]]) -> list[str]:
+    rows = session.execute("SELECT migration_id FROM _yoyo_migration ORDER BY 1").fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def wait_until_it_waits(session: psycopg.Connection[tuple[object, ...]]) -> None:
+    waiting = (
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+        " AND query LIKE '%ensure_partitions%'"
+    )
+    deadline = time.monotonic() + 20
+    while not session.execute(waiting.encode()).fetchall():
+        assert time.monotonic() < deadline, "the migration never came to the partitions"
+        time.sleep(0.01)
