@@ -39,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_overlap: Annotated[int, Meta(ge=0)] = 86_400
     key_publish_ahead: Annotated[int, Meta(ge=0)] = 900
     jwks_max_age: Annotated[int, Meta(ge=0)] = 300
-    assertion_max_lifetime: Annotated[int, Meta(ge=1, le=3_600)] = 300
+    assertion_max_lifetime: Annotated[int, Meta(ge=1, le=86_400)] = 3_600
 
     commit_deadline: Seconds = 2.0
     commit_queue_limit: Annotated[int, Meta(ge=1)] = 4_096

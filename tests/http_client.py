@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 client: one keep-alive connection, form posts with Basic authentication. Fast enough to be a load."""
+"""A small HTTP/1.1 client: one keep-alive connection, form posts with Basic authentication; fast enough for a load."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _START_SECONDS = 60.0
 class Product:
     """One home, started and stopped any number of times. `url` is its address while it runs."""
 
-    def __init__(self, home: Path, *, workers: int = 1, access: Path = ACCESS, env: Mapping[str, str] = {}) -> None:  # noqa: B006 never changed
+    def __init__(self, home: Path, *, workers: int = 1, access: Path = ACCESS, env: Mapping[str, str] = {}) -> None:
         self.home = home
         self.url = ""
         self._workers = workers

@@ -73,5 +73,5 @@ def test_an_error_never_shows_a_secret() -> None:
 
 def test_migrations_run_as_the_owner_where_there_is_one() -> None:
     """The owner's URL wins over the service's."""
-    assert "owner" == Settings(database_url="service", owner_database_url="owner").migration_url
-    assert "service" == Settings(database_url="service").migration_url
+    assert Settings(database_url="service", owner_database_url="owner").migration_url == "owner"
+    assert Settings(database_url="service").migration_url == "service"

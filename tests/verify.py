@@ -47,4 +47,4 @@ class JournalText:
 
     def assert_no_secret(self, *texts: str) -> None:
         """None of the texts, nor the signature or secret part of a token, is in any event."""
-        assert [] == [text for text in texts if text in self.text]
+        assert [text for text in texts if text in self.text] == []

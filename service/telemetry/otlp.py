@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -20,6 +22,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from prometheus_client import REGISTRY
 
 _OWN = "tallystick_"
+_STOP_SECONDS = 3.0
 _SAMPLES_OF = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
 _traceparent = TraceContextTextMapPropagator()
 
@@ -30,9 +33,11 @@ class Exporter:
     def __init__(self) -> None:
         instance = f"{socket.gethostname()}:{os.getpid()}"
         resource = Resource.create({"service.name": "tallystick", "service.instance.id": instance})
-        self._traces = TracerProvider(resource=resource)
+        self._traces = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        self._meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource=resource)
+        self._meters = MeterProvider(
+            [PeriodicExportingMetricReader(OTLPMetricExporter())], resource=resource, shutdown_on_exit=False
+        )
         self._tracer = self._traces.get_tracer("tallystick")
         _observe_prometheus(self._meters.get_meter("tallystick"))
 
@@ -44,9 +49,13 @@ class Exporter:
             yield
 
     def stop(self) -> None:
-        """Send what is left."""
-        self._traces.shutdown()
-        self._meters.shutdown()
+        """Send what is left, for 3 s at most: a collector that does not answer keeps no worker from ending."""
+        until = time.monotonic() + _STOP_SECONDS
+        sending = [threading.Thread(target=part.shutdown, daemon=True) for part in (self._traces, self._meters)]
+        for thread in sending:
+            thread.start()
+        for thread in sending:
+            thread.join(max(0.0, until - time.monotonic()))
 
 
 def _observe_prometheus(meter: Meter) -> None:

@@ -76,7 +76,7 @@ def test_each_algorithm_proves_its_client(verifier: AssertionVerifier, algorithm
     claims = assertion_claims("app")
     assertion = signed(claims, private_key(algorithm), algorithm, kid="k1")
     verified = verifier.verify(party, assertion, time.time())
-    assert "app" == verified.client_id
+    assert verified.client_id == "app"
     assert claims["exp"] <= verified.once.until.timestamp() <= claims["exp"] + 60
 
 
@@ -87,7 +87,7 @@ def test_key_serves_no_algorithm_but_its_own(verifier: AssertionVerifier, stated
     if stated != used:
         party = client(public_jwk(stated, alg=stated))
         assertion = signed(assertion_claims("app"), private_key(used), used)
-        assert "bad_assertion_signature" == reason_of(verifier, party, assertion)
+        assert reason_of(verifier, party, assertion) == "bad_assertion_signature"
 
 
 @pytest.mark.parametrize("audience", [ISSUER, TOKEN_ENDPOINT, [ISSUER], [TOKEN_ENDPOINT]])
@@ -95,7 +95,7 @@ def test_audience_may_be_issuer_or_token_endpoint(verifier: AssertionVerifier, a
     """The assertion is for this server (RFC 7523 section 3)."""
     party = client(public_jwk("ES256"))
     assertion = signed(assertion_claims("app", audience), private_key("ES256"))
-    assert "app" == verifier.verify(party, assertion, time.time()).client_id
+    assert verifier.verify(party, assertion, time.time()).client_id == "app"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_other_audience_is_refused(verifier: AssertionVerifier, audience: object
     """An assertion that another server could be shown, or was meant for, is refused here."""
     party = client(public_jwk("ES256"))
     assertion = signed(assertion_claims("app", audience), private_key("ES256"))
-    assert "assertion_audience" == reason_of(verifier, party, assertion)
+    assert reason_of(verifier, party, assertion) == "assertion_audience"
 
 
 NOW = int(time.time())
@@ -172,7 +172,7 @@ def test_claims_within_bounds_hold(verifier: AssertionVerifier, changes: dict[st
     """iat and nbf may be left out, and times may have fractions (RFC 7519 section 2)."""
     party = client(public_jwk("ES256"))
     assertion = signed(assertion_claims("app", **changes), private_key("ES256"))
-    assert "app" == verifier.verify(party, assertion, time.time()).client_id
+    assert verifier.verify(party, assertion, time.time()).client_id == "app"
 
 
 def encoded(value: object) -> bytes:
@@ -243,16 +243,16 @@ def test_large_assertion_is_refused_before_it_is_parsed(
 ) -> None:
     """A JWS over the limit costs nothing."""
     monkeypatch.setattr(jwt, "get_unverified_header", pytest.fail)
-    assert "assertion_too_large" == reason_of(verifier, None, "x" * 8_193)
+    assert reason_of(verifier, None, "x" * 8_193) == "assertion_too_large"
 
 
 def test_any_of_several_keys_proves_the_client(verifier: AssertionVerifier) -> None:
     """Keys can be rotated: each registered one is good, and a new registration takes effect at once."""
     old, new = public_jwk("ES256", kid="old"), public_jwk("EdDSA", kid="new")
     assertion = signed(assertion_claims("app"), private_key("EdDSA"), "EdDSA", kid="new")
-    assert "bad_assertion_signature" == reason_of(verifier, client(old), assertion)
-    assert "app" == verifier.verify(client(old, new), assertion, time.time()).client_id
-    assert "bad_assertion_signature" == reason_of(verifier, client(old), assertion)
+    assert reason_of(verifier, client(old), assertion) == "bad_assertion_signature"
+    assert verifier.verify(client(old, new), assertion, time.time()).client_id == "app"
+    assert reason_of(verifier, client(old), assertion) == "bad_assertion_signature"
 
 
 def test_single_use_key_is_of_the_client_and_its_jti(verifier: AssertionVerifier) -> None:
@@ -263,7 +263,7 @@ def test_single_use_key_is_of_the_client_and_its_jti(verifier: AssertionVerifier
         verifier.verify(party, signed(assertion_claims(name, jti="one"), private_key("ES256")), time.time()).once.key
         for name, party in (("app", client(jwk)), ("other", other))
     }
-    assert 2 == len(keys)
+    assert len(keys) == 2
     assert all(len(key) == 32 for key in keys)
 
 

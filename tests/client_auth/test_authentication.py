@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from service.client_auth import secret as secret_module
-from service.tokens import digest as digest_module
 from service.tokens.handles import new_client_secret
 from tests.endpoints.world import (
     INTROSPECT,
@@ -63,8 +62,8 @@ async def test_any_secret_can_be_sent_by_basic_and_post(world: World, secret: st
 async def test_two_methods_at_once_are_refused(world: World, path: str) -> None:
     """Even if each alone would do, two at once are invalid_client with a challenge."""
     answer = await world.call(path, GRANT | world.service.post, headers=world.service.basic)
-    assert (401, "invalid_client", "two_auth_methods") == answer.error
-    assert 'Basic realm="tallystick", charset="UTF-8"' == answer.headers["www-authenticate"]
+    assert answer.error == (401, "invalid_client", "two_auth_methods")
+    assert answer.headers["www-authenticate"] == 'Basic realm="tallystick", charset="UTF-8"'
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,7 @@ async def test_only_the_registered_method_is_taken(world: World, registered: str
         "private_key_jwt": proof(party),
     }.get(used, {})
     answer = await world.call(TOKEN, GRANT | form, headers=party.basic if used == "client_secret_basic" else {})
-    assert (401, "invalid_client", "wrong_auth_method") == answer.error
+    assert answer.error == (401, "invalid_client", "wrong_auth_method")
     assert party.client_id == answer.event["client_id"]
 
 
@@ -111,14 +110,14 @@ async def test_failures_of_a_secret_cannot_be_told_apart(world: World, monkeypat
         compared[-1] += 1
         return compare(one, other)
 
-    monkeypatch.setattr(digest_module.hmac, "compare_digest", counted)
+    monkeypatch.setattr("service.tokens.digest.hmac.compare_digest", counted)
     answers = set()
     for name, party in cases.items():
         compared.append(0)
         answer = await world.call(TOKEN, GRANT, headers=party.basic)
         assert name.split()[0] == answer.event["reason"]
         answers.add((answer.status, answer.content, tuple(sorted(answer.headers.items()))))
-    assert 1 == len(answers)
+    assert len(answers) == 1
     assert [secret_module._SLOTS] * len(cases) == compared
 
 
@@ -138,7 +137,7 @@ async def test_failures_of_an_assertion_cannot_be_told_apart(world: World) -> No
         answer = await world.call(TOKEN, GRANT | form)
         assert reason == answer.event["reason"]
         answers.add((answer.status, answer.content, tuple(sorted(answer.headers.items()))))
-    assert 1 == len(answers)
+    assert len(answers) == 1
 
 
 async def test_claim_of_an_unknown_client_is_in_the_audit(world: World) -> None:
@@ -150,7 +149,7 @@ async def test_claim_of_an_unknown_client_is_in_the_audit(world: World) -> None:
         (await world.call(TOKEN, GRANT | proof(Party(name)))).event["claimed_client"],
         (await world.call(TOKEN, GRANT | {"client_id": name})).event["claimed_client"],
     ]
-    assert ["?hunter" + "x" * 57] * 4 == seen
+    assert seen == ["?hunter" + "x" * 57] * 4
 
 
 async def test_secret_in_the_wrong_field_is_not_kept(world: World) -> None:
@@ -172,10 +171,10 @@ async def test_secrets_overlap_while_they_are_rotated(world: World, monkeypatch:
     old = await world.worker()
     new = await world.rotate(old, int(time.time()) + 600)
     for party in (old, new):
-        assert 200 == (await world.call(TOKEN, GRANT, headers=party.basic)).status
+        assert (await world.call(TOKEN, GRANT, headers=party.basic)).status == 200
     newest = await world.rotate(new, int(time.time()) + 600)
     statuses = [(await world.call(TOKEN, GRANT, headers=party.basic)).status for party in (old, new, newest)]
-    assert [401, 200, 200] == statuses
+    assert statuses == [401, 200, 200]
 
 
 @pytest.mark.parametrize("ago", [0, 1, 600])
@@ -183,18 +182,18 @@ async def test_old_secret_is_refused_after_the_overlap(world: World, ago: int) -
     """From the second on in which the overlap ends, the old secret is worth nothing."""
     old = await world.worker()
     new = await world.rotate(old, int(time.time()) - ago)
-    assert (401, "invalid_client", "bad_secret") == (await world.call(TOKEN, GRANT, headers=old.basic)).error
-    assert 200 == (await world.call(TOKEN, GRANT, headers=new.basic)).status
+    assert (await world.call(TOKEN, GRANT, headers=old.basic)).error == (401, "invalid_client", "bad_secret")
+    assert (await world.call(TOKEN, GRANT, headers=new.basic)).status == 200
 
 
 async def test_disabled_client_is_refused_at_once(world: World) -> None:
     """The next request after the event is refused, by either secret."""
     old = await world.worker()
     new = await world.rotate(old, int(time.time()) + 600)
-    assert 200 == (await world.call(TOKEN, GRANT, headers=new.basic)).status
+    assert (await world.call(TOKEN, GRANT, headers=new.basic)).status == 200
     await world.disable(old)
     for party in (old, new):
-        assert (401, "invalid_client", "client_disabled") == (await world.call(TOKEN, GRANT, headers=party.basic)).error
+        assert (await world.call(TOKEN, GRANT, headers=party.basic)).error == (401, "invalid_client", "client_disabled")
 
 
 async def test_assertion_is_used_once(world: World) -> None:
@@ -202,10 +201,10 @@ async def test_assertion_is_used_once(world: World) -> None:
     party = await key_client(world, introspects=(USERS,))
     for path, form in ((TOKEN, GRANT), (INTROSPECT, {"token": "x"}), (REVOKE, {"token": "x"})):
         once = proof(party)
-        assert 200 == (await world.call(path, form | once)).status
+        assert (await world.call(path, form | once)).status == 200
         for again in (TOKEN, INTROSPECT, REVOKE):
             answer = await world.call(again, GRANT | {"token": "x"} | once)
-            assert (401, "invalid_client", "assertion_replayed") == answer.error
+            assert answer.error == (401, "invalid_client", "assertion_replayed")
             assert party.client_id == answer.event["client_id"]
 
 
@@ -231,10 +230,10 @@ async def test_assertion_that_was_refused_for_its_request_is_used_up(
     party = await key_client(world)
     once = proof(party)
     first = await world.call(path, form | once)
-    assert "assertion_replayed" != first.event["reason"]
+    assert first.event["reason"] != "assertion_replayed"
     for replay in (form, GRANT | {"token": "x"}):
         answer = await world.call(path, replay | once)
-        assert (401, "invalid_client", "assertion_replayed") == answer.error
+        assert answer.error == (401, "invalid_client", "assertion_replayed")
 
 
 async def test_active_introspection_uses_the_assertion_up(world: World) -> None:
@@ -242,7 +241,7 @@ async def test_active_introspection_uses_the_assertion_up(world: World) -> None:
     party = await key_client(world, introspects=(USERS,))
     form = {"token": await world.issue(world.service)} | proof(party)
     assert (await world.call(INTROSPECT, form)).body["active"] is True
-    assert (401, "invalid_client", "assertion_replayed") == (await world.call(INTROSPECT, form)).error
+    assert (await world.call(INTROSPECT, form)).error == (401, "invalid_client", "assertion_replayed")
 
 
 async def test_revocation_uses_the_assertion_up(world: World) -> None:
@@ -250,8 +249,8 @@ async def test_revocation_uses_the_assertion_up(world: World) -> None:
     party = await key_client(world, introspects=(USERS,))
     token = (await world.call(TOKEN, GRANT | proof(party))).body["access_token"]
     form = {"token": token} | proof(party)
-    assert ["token.revoked"] == [event.type for event in (await world.call(REVOKE, form)).events]
-    assert (401, "invalid_client", "assertion_replayed") == (await world.call(REVOKE, form)).error
+    assert [event.type for event in (await world.call(REVOKE, form)).events] == ["token.revoked"]
+    assert (await world.call(REVOKE, form)).error == (401, "invalid_client", "assertion_replayed")
 
 
 async def test_assertion_that_failed_is_not_used_up(world: World) -> None:
@@ -260,8 +259,8 @@ async def test_assertion_that_failed_is_not_used_up(world: World) -> None:
     stranger = ec.generate_private_key(ec.SECP256R1())
     claims = assertion_claims(party.client_id)
     forged = await world.call(TOKEN, GRANT | assertion_form(signed(claims, stranger)))
-    assert (401, "invalid_client", "bad_assertion_signature") == forged.error
-    assert 200 == (await world.call(TOKEN, GRANT | assertion_form(signed(claims, KEY)))).status
+    assert forged.error == (401, "invalid_client", "bad_assertion_signature")
+    assert (await world.call(TOKEN, GRANT | assertion_form(signed(claims, KEY)))).status == 200
 
 
 @pytest.mark.parametrize("header", [{}, {"client_id": "other-worker"}])
@@ -270,13 +269,13 @@ async def test_form_may_not_name_another_client_than_the_assertion(world: World,
     party = await key_client(world)
     answer = await world.call(TOKEN, GRANT | proof(party) | header)
     if header:
-        assert (401, "invalid_client", "bad_assertion_signature") == answer.error
-        assert "other-worker" == answer.event["client_id"]
+        assert answer.error == (401, "invalid_client", "bad_assertion_signature")
+        assert answer.event["client_id"] == "other-worker"
     else:
-        assert 200 == answer.status
+        assert answer.status == 200
 
 
 async def test_public_client_may_not_do_more_than_revoke(world: World) -> None:
     """A client that proves nothing gets no token."""
     answer = await world.call(TOKEN, GRANT | {"client_id": world.public.client_id})
-    assert (400, "unauthorized_client", "grant_not_allowed") == answer.error
+    assert answer.error == (400, "unauthorized_client", "grant_not_allowed")

@@ -15,6 +15,7 @@ GOOD = b"Basic " + b64encode(b"app:s")
 
 
 def header(pair: bytes) -> bytes:
+    """A Basic header."""
     return b"Basic " + b64encode(pair)
 
 
@@ -114,7 +115,7 @@ def test_incomplete_credentials_are_refused(form: dict[str, str], reason: str) -
 
 def test_form_and_header_must_name_one_client() -> None:
     """A client_id beside the header is allowed only if it is the same."""
-    assert "app" == present(GOOD, {"client_id": "app"}).client_id
+    assert present(GOOD, {"client_id": "app"}).client_id == "app"
     with pytest.raises(InvalidRequest, match="client_id_mismatch"):
         present(GOOD, {"client_id": "other"})
 

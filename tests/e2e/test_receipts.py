@@ -28,7 +28,7 @@ async def _load_and_subscribe(product: Product) -> tuple[Load, list[tuple[int, s
     )
     await load.run(CALLS, 16)
     last = JournalText(product.run_info()["owner_database_url"]).positions[-1]
-    seen = []
+    seen: list[tuple[int, str, str, bytes]] = []
     while not seen or seen[-1][0] < last:
         message = await subscription.next_msg(timeout=10)
         headers = message.headers or {}
@@ -38,15 +38,16 @@ async def _load_and_subscribe(product: Product) -> tuple[Load, list[tuple[int, s
 
 
 def test_a_subscriber_and_sql_see_the_same(product: Product) -> None:
-    """The stream's sequence is the journal's position, each message is the row's JSON, and each answer has its event."""
+    """The stream's sequence is the journal's position, each message the row's JSON; each answer has its event."""
     load, seen = asyncio.run(_load_and_subscribe(product))
     with psycopg.connect(product.run_info()["database_url"]) as connection:
         rows = connection.execute(
-            "SELECT position, 'tallystick.' || type || '.v1', stream::text, data::text FROM journal.events ORDER BY position"
+            "SELECT position, 'tallystick.' || type || '.v1', stream::text, data::text "
+            "FROM journal.events ORDER BY position"
         ).fetchall()
     journal = JournalText(product.run_info()["owner_database_url"])
 
-    assert [] == load.answers.wrong
+    assert load.answers.wrong == []
     assert [(row[0], row[1], row[2], row[3].encode()) for row in rows] == seen
     journal.assert_dense()
     journal.assert_receipts(load.answers)

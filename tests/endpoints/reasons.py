@@ -69,7 +69,9 @@ def _texts(tree: ast.Module, value: ast.expr) -> Iterator[str]:
 def _sources(tree: ast.Module, name: str) -> Iterator[ast.expr]:
     """What a name is assigned, and what is passed for it where it is a parameter."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and any(isinstance(each, ast.Name) and each.id == name for each in node.targets):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(each, ast.Name) and each.id == name for each in node.targets
+        ):
             yield node.value
         elif isinstance(node, ast.FunctionDef):
             parameters = [each.arg for each in node.args.args if each.arg != "self"]

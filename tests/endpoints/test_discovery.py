@@ -24,22 +24,26 @@ PUBLIC_MEMBERS = {"kty", "crv", "x", "y", "n", "e", "alg", "use", "kid"}
 
 
 async def get(world: World, path: str) -> dict[str, Any]:
+    """A JSON document."""
     response = await world.http.get(path)
-    assert 200 == response.status_code
+    assert response.status_code == 200
     body: dict[str, Any] = response.json()
     return body
 
 
 async def published(world: World) -> list[str]:
+    """The kids of the published keys."""
     return [key["kid"] for key in (await get(world, JWKS))["keys"]]
 
 
 def manager(world: World, settings: Settings, publish_ahead: int) -> KeyManager:
+    """Who changes the keys, with a publish-ahead time in seconds."""
     journal = world.core.journal
     return KeyManager(journal, Vault(journal, load_keys(settings).wrapping), publish_ahead)
 
 
 def kid_of(token: str) -> str:
+    """The key that signed a token."""
     kid: str = jwt.get_unverified_header(token)["kid"]
     return kid
 
@@ -52,10 +56,10 @@ async def test_metadata_tells_exactly_what_is_there(world: World) -> None:
     assert world.core.issuer == issuer
     for name in ("token_endpoint", "introspection_endpoint", "revocation_endpoint"):
         response = await world.http.post(metadata[name].removeprefix(issuer), data={"token": "x"})
-        assert (401, "invalid_client") == (response.status_code, response.json()["error"])
+        assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
     assert (await get(world, metadata["jwks_uri"].removeprefix(issuer)))["keys"]
     assert list(SUPPORTED_GRANTS) == metadata["grant_types_supported"] == list(_GRANTS)
-    assert [] == metadata["response_types_supported"]
+    assert metadata["response_types_supported"] == []
     assert set(SCOPES) <= set(metadata["protected_resources"])
     assert {scope for scopes in SCOPES.values() for scope in scopes} <= set(metadata["scopes_supported"])
     secrets = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
@@ -65,9 +69,7 @@ async def test_metadata_tells_exactly_what_is_there(world: World) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="session")
-@pytest.mark.parametrize(
-    ("path", "media_type"), [(METADATA, "application/json"), (JWKS, "application/jwk-set+json")]
-)
+@pytest.mark.parametrize(("path", "media_type"), [(METADATA, "application/json"), (JWKS, "application/jwk-set+json")])
 async def test_discovery_may_be_cached(world: World, path: str, media_type: str) -> None:
     """Metadata and keys have their media type and a cache lifetime shorter than the publish-ahead time."""
     response = await world.http.get(path)
@@ -82,7 +84,7 @@ async def test_discovery_may_be_cached(world: World, path: str, media_type: str)
 async def test_discovery_is_read_only(world: World, path: str) -> None:
     """Discovery takes GET and HEAD, and answers others as a problem document."""
     refused = await world.http.post(path)
-    assert (405, 405) == (refused.status_code, refused.json()["status"])
+    assert (refused.status_code, refused.json()["status"]) == (405, 405)
 
 
 async def test_keys_are_rotated_without_a_gap(fresh: World, settings: Settings) -> None:
@@ -103,7 +105,7 @@ async def test_keys_are_rotated_without_a_gap(fresh: World, settings: Settings) 
     for token in (first, second, third):
         assert (await fresh.introspect(token)).body["active"] is True
         jwk = next(key for key in (await get(fresh, JWKS))["keys"] if key["kid"] == kid_of(token))
-        assert USERS == jwt.decode(token, jwt.PyJWK(jwk), audience=USERS)["aud"]
+        assert jwt.decode(token, jwt.PyJWK(jwk), audience=USERS)["aud"] == USERS
 
 
 async def test_due_key_signs(fresh: World, settings: Settings) -> None:

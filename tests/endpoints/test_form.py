@@ -78,7 +78,7 @@ async def test_other_content_type_is_refused(world: World, path: str, media_type
     """Only a form is a request (RFC 6749 appendix B)."""
     headers = world.service.basic | {"content-type": media_type}
     answer = await world.call(path, content=b"grant_type=client_credentials", headers=headers)
-    assert (400, "invalid_request", "wrong_content_type") == answer.error
+    assert answer.error == (400, "invalid_request", "wrong_content_type")
 
 
 @pytest.mark.parametrize("media_type", [FORM_TYPE + "; charset=UTF-8", FORM_TYPE.upper(), f" {FORM_TYPE} ;x=y"])
@@ -86,7 +86,7 @@ async def test_content_type_is_read_without_case_and_parameters(world: World, me
     """The media type alone decides (RFC 9110 section 8.3.1)."""
     headers = world.service.basic | {"content-type": media_type}
     answer = await world.call(TOKEN, content=b"grant_type=client_credentials", headers=headers)
-    assert 200 == answer.status
+    assert answer.status == 200
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
@@ -94,14 +94,14 @@ async def test_content_type_is_read_without_case_and_parameters(world: World, me
 async def test_other_method_is_refused(world: World, path: str, method: str) -> None:
     """Only POST is taken, so that no secret is ever in a URL; the refusal says so and is journalled."""
     answer = await world.call(path, {"grant_type": "client_credentials"}, method=method, headers=world.service.basic)
-    assert (405, "invalid_request", "method_not_allowed") == answer.error
-    assert "POST" == answer.headers["allow"]
+    assert answer.error == (405, "invalid_request", "method_not_allowed")
+    assert answer.headers["allow"] == "POST"
 
 
 async def test_head_is_refused_without_a_body(world: World) -> None:
     """HEAD is journalled like any other method that is not POST, and its answer has no body (RFC 9110 section 9.3.2)."""
     answer = await world.call(TOKEN, method="HEAD", received=False)
-    assert (405, b"", "method_not_allowed") == (answer.status, answer.content, answer.event["reason"])
+    assert (answer.status, answer.content, answer.event["reason"]) == (405, b"", "method_not_allowed")
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
@@ -111,7 +111,7 @@ async def test_parameters_in_the_query_are_not_read(world: World, path: str) -> 
     world.secrets.add(party.secret)
     query = f"?grant_type=client_credentials&token=x&client_id={party.client_id}&client_secret={party.secret}"
     answer = await world.call(path + query, content=b"", received=False)
-    assert (401, "invalid_client", "no_client_authentication") == answer.error
+    assert answer.error == (401, "invalid_client", "no_client_authentication")
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
@@ -129,8 +129,13 @@ async def test_parameter_without_value_counts_as_left_out(
 
 async def test_empty_secret_and_assertion_count_as_left_out(world: World) -> None:
     """Empty credentials beside good ones are not a second method."""
-    form = {"grant_type": "client_credentials", "client_secret": "", "client_assertion": "", "client_assertion_type": ""}
-    assert 200 == (await world.call(TOKEN, form, headers=world.service.basic)).status
+    form = {
+        "grant_type": "client_credentials",
+        "client_secret": "",
+        "client_assertion": "",
+        "client_assertion_type": "",
+    }
+    assert (await world.call(TOKEN, form, headers=world.service.basic)).status == 200
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
@@ -146,9 +151,9 @@ async def test_body_over_the_limit_is_refused(world: World, path: str) -> None:
             sent += 1
             yield b"x" * 1_024
 
-    assert (400, "invalid_request", "too_large") == (await world.call(path, content=whole)).error
-    assert (401, "invalid_client", "no_client_authentication") == (await world.call(path, content=whole[:-1])).error
-    assert (400, "invalid_request", "too_large") == (await world.call(path, content=endless())).error
+    assert (await world.call(path, content=whole)).error == (400, "invalid_request", "too_large")
+    assert (await world.call(path, content=whole[:-1])).error == (401, "invalid_client", "no_client_authentication")
+    assert (await world.call(path, content=endless())).error == (400, "invalid_request", "too_large")
 
 
 async def test_body_in_chunks_is_read_whole(world: World) -> None:
@@ -159,13 +164,13 @@ async def test_body_in_chunks_is_read_whole(world: World) -> None:
             yield bytes([byte])
 
     answer = await world.call(TOKEN, content=pieces(), headers=world.service.basic)
-    assert (200, "read:users") == (answer.status, answer.body["scope"])
+    assert (answer.status, answer.body["scope"]) == (200, "read:users")
 
 
 async def test_sixty_four_fields_are_read(world: World) -> None:
     """The most parameters that are taken."""
     content = b"grant_type=client_credentials&" + b"&".join(b"p%d=1" % number for number in range(63))
-    assert 200 == (await world.call(TOKEN, content=content, headers=world.service.basic)).status
+    assert (await world.call(TOKEN, content=content, headers=world.service.basic)).status == 200
 
 
 @pytest.mark.parametrize("name", ["user-agent", "authorization", "traceparent", "x-other"])
@@ -181,7 +186,7 @@ async def test_user_agent_cannot_deceive_a_reader_of_the_audit(world: World) -> 
     """Control and non-ASCII characters of a User-Agent are not stored."""
     agent = b"curl\x1b[31m\xe2\x80\xae\x01 tly_cs_" + b"A" * 49
     response = await world.http.post(TOKEN, content=b"", headers=[(b"user-agent", agent)])
-    assert 400 == response.status_code
+    assert response.status_code == 400
     (event,) = await world.core.journal.read(await world.core.journal.head() - 1, 1)
     assert '"user_agent": "curl?[31m???? tly_cs_..."' in event.data
 
@@ -190,7 +195,7 @@ async def test_user_agent_cannot_deceive_a_reader_of_the_audit(world: World) -> 
 async def test_other_path_is_a_problem_document(world: World, path: str) -> None:
     """What is not there is 404 in RFC 9457 form, without an event."""
     answer = await world.call(path, {"a": "b"}, received=False)
-    assert (404, [], 404) == (answer.status, answer.events, answer.body["status"])
+    assert (answer.status, answer.events, answer.body["status"]) == (404, [], 404)
     assert answer.headers["content-type"].startswith("application/problem+json")
 
 
@@ -224,9 +229,7 @@ HEADERS = st.one_of(
 
 @given(path=st.sampled_from(ENDPOINTS), body=bodies(), authorization=HEADERS)
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-async def test_no_bytes_make_the_server_fail(
-    world: World, path: str, body: bytes, authorization: bytes | None
-) -> None:
+async def test_no_bytes_make_the_server_fail(world: World, path: str, body: bytes, authorization: bytes | None) -> None:
     """Whatever bytes come, the answer is JSON with an RFC 6749 error, never a 5xx, and has its event."""
     headers = {} if authorization is None else {"authorization": authorization.decode("latin-1")}
     check_refused(await world.call(path, content=body, headers=headers))

@@ -10,9 +10,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from schema.streams import new_stream
 from service.tokens.handles import new_access_token
 from service.tokens.jwt import header_segment
-from schema.streams import new_stream
 from tests.endpoints.world import INTROSPECT, PAYMENTS, USERS, Answer, World, signed
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -21,13 +21,14 @@ INACTIVE = b'{"active":false}'
 
 
 def unverified(token: str) -> dict[str, Any]:
+    """The claims of a token."""
     claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     return claims
 
 
 def check_inactive(answer: Answer, reason: str) -> None:
     """The answer says nothing but inactive, byte for byte; the audit alone learns why, and of which token."""
-    assert (200, INACTIVE) == (answer.status, answer.content)
+    assert (answer.status, answer.content) == (200, INACTIVE)
     assert ("inactive_token", reason) == (answer.event["error"], answer.event["reason"])
     assert "token_id" in answer.event or len(answer.event["token_digest"]) == 43
 
@@ -54,7 +55,7 @@ async def test_active_token_is_told_in_full(world: World, token_format: str) -> 
         "jti": f"{body['grant_id']}.1",
         "grant_id": body["grant_id"],
     } == body
-    assert [] == answer.events
+    assert answer.events == []
 
 
 @pytest.mark.parametrize("hint", ["access_token", "refresh_token", "nonsense", ""])
@@ -77,7 +78,7 @@ async def test_revoked_token_is_inactive(world: World, token_format: str) -> Non
     """A revoked token is inactive from the answer of the revocation on."""
     party = await world.worker(token_format=token_format)
     token = await world.issue(party)
-    assert 200 == (await world.revoke(token, party)).status
+    assert (await world.revoke(token, party)).status == 200
     check_inactive(await world.introspect(token), "token_revoked")
 
 
@@ -210,22 +211,22 @@ async def test_caller_that_introspects_nothing_is_refused(world: World) -> None:
     """A client that is no API learns nothing, not even of its own token."""
     token = await world.issue(world.service)
     answer = await world.introspect(token, world.service)
-    assert (400, "unauthorized_client", "not_an_introspector") == answer.error
+    assert answer.error == (400, "unauthorized_client", "not_an_introspector")
 
 
 async def test_unauthenticated_caller_is_refused(world: World) -> None:
     """Nobody introspects without proof of who asks (RFC 7662 section 2.1)."""
     token = await world.issue(world.service)
     answer = await world.call(INTROSPECT, {"token": token})
-    assert (401, "invalid_client", "no_client_authentication") == answer.error
+    assert answer.error == (401, "invalid_client", "no_client_authentication")
     public = await world.call(INTROSPECT, {"token": token, "client_id": world.public.client_id})
-    assert (400, "unauthorized_client", "not_an_introspector") == public.error
+    assert public.error == (400, "unauthorized_client", "not_an_introspector")
 
 
 async def test_token_must_be_given(world: World) -> None:
     """A request without a token is malformed."""
     answer = await world.call(INTROSPECT, {"token": ""}, headers=world.api.basic)
-    assert (400, "invalid_request", "missing_parameter") == answer.error
+    assert answer.error == (400, "invalid_request", "missing_parameter")
 
 
 async def test_disabled_api_learns_nothing_more(world: World) -> None:
@@ -234,4 +235,4 @@ async def test_disabled_api_learns_nothing_more(world: World) -> None:
     token = await world.issue(world.service)
     assert (await world.introspect(token, api)).body["active"] is True
     await world.disable(api)
-    assert (401, "invalid_client", "client_disabled") == (await world.introspect(token, api)).error
+    assert (await world.introspect(token, api)).error == (401, "invalid_client", "client_disabled")

@@ -21,12 +21,14 @@ _OWN = "tallystick_"
 
 
 def families(text: str) -> Iterator[Metric]:
+    """Our own metrics of a page."""
     return (family for family in text_string_to_metric_families(text) if family.name.startswith(_OWN))
 
 
 async def scrape(world: World) -> httpx.Response:
+    """The page."""
     response = await world.http.get("/metrics")
-    assert 200 == response.status_code
+    assert response.status_code == 200
     return response
 
 
@@ -43,7 +45,7 @@ async def series(world: World) -> dict[tuple[str, tuple[tuple[str, str], ...]], 
 async def test_page_is_prometheus_text(world: World) -> None:
     """Prometheus' own parser reads the page, and it says once what it is."""
     response = await scrape(world)
-    assert 1 == len(response.headers.get_list("content-type"))
+    assert len(response.headers.get_list("content-type")) == 1
     assert response.headers["content-type"].startswith("text/plain; version=")
     assert {"tallystick_journal_head", "tallystick_tokens_issued"} <= {each.name for each in families(response.text)}
 
@@ -64,14 +66,14 @@ async def test_each_step_is_counted(world: World) -> None:
         return after[key] - before.get(key, 0.0)
 
     client = party.client_id
-    assert 1 == grew("tokens_issued_total", grant_type="client_credentials", client=client)
-    assert 1 == grew("tokens_revoked_total", client=client)
-    assert 1 == grew("introspections_total", active="true", client=api.client_id)
-    assert 1 == grew("introspections_total", active="false", client=api.client_id)
-    assert 1 == grew("rejections_total", endpoint="introspect", reason="token_revoked", client=api.client_id)
-    assert 1 == grew("rejections_total", endpoint="token", reason="scope_not_allowed", client=client)
-    assert 2 == grew("request_seconds_count", endpoint="introspect", status="200")
-    assert 1 == grew("request_seconds_count", endpoint="token", status="400")
+    assert grew("tokens_issued_total", grant_type="client_credentials", client=client) == 1
+    assert grew("tokens_revoked_total", client=client) == 1
+    assert grew("introspections_total", active="true", client=api.client_id) == 1
+    assert grew("introspections_total", active="false", client=api.client_id) == 1
+    assert grew("rejections_total", endpoint="introspect", reason="token_revoked", client=api.client_id) == 1
+    assert grew("rejections_total", endpoint="token", reason="scope_not_allowed", client=client) == 1
+    assert grew("request_seconds_count", endpoint="introspect", status="200") == 2
+    assert grew("request_seconds_count", endpoint="token", status="400") == 1
 
 
 async def test_callers_cannot_make_series(world: World) -> None:
@@ -112,7 +114,8 @@ def coded() -> dict[str, tuple[str, tuple[str, ...]]]:
     """Name, type and labels of every metric in the code."""
     own = [each for each in vars(metrics).values() if isinstance(each, MetricWrapperBase)]
     return {
-        each._name + ("_total" if each._type == "counter" else ""): (each._type, tuple(each._labelnames)) for each in own
+        each._name + ("_total" if each._type == "counter" else ""): (str(each._type), tuple(each._labelnames))
+        for each in own
     }
 
 

@@ -40,9 +40,9 @@ async def test_rejection_tells_the_audit_all_that_is_known(world: World) -> None
         "token_id": jti,
         "user_agent": AGENT,
     } == json.loads(recorded.data)
-    assert ("other-worker", "other-worker") == (recorded.client, recorded.actor)
-    assert ("127.0.0.1", TRACE) == (recorded.source, recorded.trace)
-    assert (1, "access.rejected") == (recorded.version, recorded.type)
+    assert (recorded.client, recorded.actor) == ("other-worker", "other-worker")
+    assert (recorded.source, recorded.trace) == ("127.0.0.1", TRACE)
+    assert (recorded.version, recorded.type) == (1, "access.rejected")
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -57,7 +57,7 @@ async def test_unknown_client_is_under_no_ones_name(world: World) -> None:
     """A claim of a client that is not ours is not a client: the row stands under `_`."""
     answer = await world.call(TOKEN, GRANT, headers=basic("intruder", "x" * 20))
     (recorded,) = answer.events
-    assert ("_", "_", "intruder") == (recorded.client, recorded.actor, answer.event["claimed_client"])
+    assert (recorded.client, recorded.actor, answer.event["claimed_client"]) == ("_", "_", "intruder")
     assert "client_id" not in answer.event
 
 

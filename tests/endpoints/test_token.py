@@ -14,6 +14,7 @@ GRANT = {"grant_type": "client_credentials"}
 
 
 async def ask(world: World, party: Party, **form: str) -> Answer:
+    """A token request of a party."""
     return await world.call(TOKEN, GRANT | form, headers=party.basic)
 
 
@@ -58,13 +59,13 @@ async def test_scope_that_is_not_allowed_is_refused(world: World, scope: str, re
 async def test_client_without_scope_at_its_resource_gets_no_token(world: World) -> None:
     """A token without any scope is not issued."""
     party = await world.worker(scopes=())
-    assert (400, "invalid_scope", "no_scope") == (await ask(world, party)).error
+    assert (await ask(world, party)).error == (400, "invalid_scope", "no_scope")
 
 
 async def test_resource_scope_that_the_client_lacks_is_refused(world: World) -> None:
     """What the resource has is not enough: the client must have the scope too."""
     party = await world.worker(scopes=("read:users",))
-    assert (400, "invalid_scope", "scope_not_allowed") == (await ask(world, party, scope="write:users")).error
+    assert (await ask(world, party, scope="write:users")).error == (400, "invalid_scope", "scope_not_allowed")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ async def test_audience_is_deduced_only_when_it_is_the_only_one(
 async def test_client_without_resource_gets_no_token(world: World) -> None:
     """A token has an audience, or there is none."""
     party = await world.worker(resources=())
-    assert (400, "invalid_target", "no_resource") == (await ask(world, party)).error
+    assert (await ask(world, party)).error == (400, "invalid_target", "no_resource")
 
 
 async def test_jwt_is_what_rfc_9068_says(world: World) -> None:
@@ -147,7 +148,7 @@ async def test_jwt_is_what_rfc_9068_says(world: World) -> None:
 async def test_no_two_tokens_are_the_same(world: World) -> None:
     """Each token has an id of its own."""
     tokens = {await world.issue(world.service) for _ in range(5)}
-    assert 5 == len({jwt.decode(token, options={"verify_signature": False})["jti"] for token in tokens})
+    assert len({jwt.decode(token, options={"verify_signature": False})["jti"] for token in tokens}) == 5
 
 
 async def test_opaque_token_is_kept_as_a_digest(world: World) -> None:
@@ -176,9 +177,9 @@ async def test_event_of_an_issuance_tells_all_of_it(world: World) -> None:
     answer = await world.call(TOKEN, GRANT, headers=world.service.basic | {"traceparent": trace})
     (recorded,) = answer.events
     assert ("billing-worker", "127.0.0.1", trace) == (recorded.actor, recorded.source, recorded.trace)
-    assert "client_secret_basic" == answer.event["auth_method"]
-    assert "protocol-test/1.0" == answer.event["user_agent"]
-    assert "client_credentials" == answer.event["grant_type"]
+    assert answer.event["auth_method"] == "client_secret_basic"
+    assert answer.event["user_agent"] == "protocol-test/1.0"
+    assert answer.event["grant_type"] == "client_credentials"
 
 
 @pytest.mark.parametrize(
@@ -202,16 +203,16 @@ async def test_grant_type_must_be_one_of_ours(
 async def test_grant_that_the_client_may_not_use_is_refused(world: World) -> None:
     """A client without the grant is an unauthorized_client, whatever else it has."""
     party = await world.worker(grants=())
-    assert (400, "unauthorized_client", "grant_not_allowed") == (await ask(world, party)).error
+    assert (await ask(world, party)).error == (400, "unauthorized_client", "grant_not_allowed")
 
 
 async def test_client_is_authenticated_before_its_grant_is_looked_at(world: World) -> None:
     """Who proves nothing learns nothing of what would have been allowed."""
     answer = await world.call(TOKEN, {"grant_type": "password", "client_id": world.service.client_id})
-    assert (401, "invalid_client", "wrong_auth_method") == answer.error
+    assert answer.error == (401, "invalid_client", "wrong_auth_method")
 
 
 async def test_unknown_parameters_are_ignored(world: World) -> None:
     """A parameter that nobody asked for changes nothing (RFC 6749 section 3.2)."""
     answer = await ask(world, world.service, audience="https://x", state="abc", actor_token="x")
-    assert 200 == answer.status
+    assert answer.status == 200

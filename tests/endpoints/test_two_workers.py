@@ -56,8 +56,8 @@ async def test_revocation_is_final_at_every_worker(workers: Two) -> None:
     for _ in range(20):
         token = await one.issue(one.service)
         assert (await two.introspect(token)).body["active"] is True
-        assert 200 == (await one.revoke(token)).status
-        assert INACTIVE == (await two.introspect(token)).body
+        assert (await one.revoke(token)).status == 200
+        assert (await two.introspect(token)).body == INACTIVE
 
 
 async def test_revocation_is_final_while_the_other_worker_is_asked_all_the_time(workers: Two) -> None:
@@ -77,10 +77,10 @@ async def test_revocation_is_final_while_the_other_worker_is_asked_all_the_time(
 
     asking = [asyncio.create_task(ask()) for _ in range(4)]
     await asyncio.sleep(0.05)
-    assert 200 == (await one.http.post(REVOKE, data={"token": token}, headers=one.service.basic)).status_code
+    assert (await one.http.post(REVOKE, data={"token": token}, headers=one.service.basic)).status_code == 200
     answered.set()
     await asyncio.gather(*asking)
-    assert [] == wrong
+    assert wrong == []
 
 
 async def test_second_revocation_at_another_worker_is_final_too(workers: Two) -> None:
@@ -90,10 +90,10 @@ async def test_second_revocation_at_another_worker_is_final_too(workers: Two) ->
         token = await one.issue(one.service)
         first = asyncio.create_task(one.http.post(REVOKE, data={"token": token}, headers=one.service.basic))
         second = await two.http.post(REVOKE, data={"token": token}, headers=two.service.basic)
-        assert 200 == second.status_code
+        assert second.status_code == 200
         for world in workers:
             answer = await world.http.post(INTROSPECT, data={"token": token}, headers=world.api.basic)
-            assert INACTIVE == answer.json()
+            assert answer.json() == INACTIVE
         await first
 
 
@@ -108,7 +108,7 @@ async def test_token_is_found_after_a_restart(workers: Two, settings: Settings, 
         later = World(core, http)
         later.api = one.api
         assert (await later.introspect(alive)).body["active"] is True
-        assert INACTIVE == (await later.introspect(ended)).body
+        assert (await later.introspect(ended)).body == INACTIVE
 
 
 async def test_grants_that_left_the_cache_are_read_again(workers: Two, settings: Settings) -> None:
@@ -124,7 +124,7 @@ async def test_grants_that_left_the_cache_are_read_again(workers: Two, settings:
         for token in tokens[:3]:
             await one.revoke(token)
         active = [(await forgetful.introspect(token)).body["active"] for token in tokens]
-        assert [False] * 3 + [True] * 3 == active
+        assert active == [False] * 3 + [True] * 3
         assert len(core.state.grants) <= 2
 
 
@@ -152,7 +152,7 @@ async def test_revocation_that_arrives_while_the_worker_catches_up_is_seen(
 
         monkeypatch.setattr(core.tokens, "find", find_then_fall_behind)
         answer = await http.post(INTROSPECT, data={"token": token}, headers=one.api.basic)
-        assert INACTIVE == answer.json()
+        assert answer.json() == INACTIVE
 
 
 async def test_assertion_is_used_once_across_workers(workers: Two) -> None:
@@ -164,15 +164,15 @@ async def test_assertion_is_used_once_across_workers(workers: Two) -> None:
     rights = {"grants": ("client_credentials",), "resources": (USERS,), "scopes": ("read:users",)}
     await one.register(party, auth_method="private_key_jwt", jwks=(jwk,), introspects=(USERS,), **rights)
     proof = assertion_form(signed(assertion_claims(party.client_id), key))
-    assert 200 == (await one.call(TOKEN, GRANT | proof)).status
+    assert (await one.call(TOKEN, GRANT | proof)).status == 200
     for path in (TOKEN, INTROSPECT, REVOKE):
         answer = await two.call(path, GRANT | proof | {"token": "x"})
-        assert (401, "invalid_client", "assertion_replayed") == answer.error
+        assert answer.error == (401, "invalid_client", "assertion_replayed")
 
 
 async def test_assertion_at_both_workers_at_once_is_used_once(workers: Two) -> None:
     """Of two that use one assertion at the same moment, one is served."""
-    one, two = workers
+    one, _ = workers
     key = ec.generate_private_key(ec.SECP256R1())
     party = fresh_party()._replace(secret="")
     rights = {"grants": ("client_credentials",), "resources": (USERS,), "scopes": ("read:users",)}
@@ -181,7 +181,7 @@ async def test_assertion_at_both_workers_at_once_is_used_once(workers: Two) -> N
     for _ in range(5):
         form = GRANT | assertion_form(signed(assertion_claims(party.client_id), key))
         answers = await asyncio.gather(*(world.http.post(TOKEN, data=form) for world in workers for _ in range(3)))
-        assert [200, 401, 401, 401, 401, 401] == sorted(answer.status_code for answer in answers)
+        assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401, 401, 401]
 
 
 async def test_disabled_client_is_refused_by_the_other_worker(workers: Two) -> None:
@@ -191,8 +191,8 @@ async def test_disabled_client_is_refused_by_the_other_worker(workers: Two) -> N
     assert (await two.introspect(token)).body["active"] is True
     await one.disable(one.service)
     await one.core.follower.settled(one.core.state.position)
-    assert INACTIVE == (await two.introspect(token)).body
-    assert 401 == (await two.call(TOKEN, GRANT, headers=two.service.basic)).status
+    assert (await two.introspect(token)).body == INACTIVE
+    assert (await two.call(TOKEN, GRANT, headers=two.service.basic)).status == 401
 
 
 async def test_key_that_was_retired_takes_its_tokens_along_everywhere(workers: Two, settings: Settings) -> None:
@@ -209,5 +209,5 @@ async def test_key_that_was_retired_takes_its_tokens_along_everywhere(workers: T
     retired = await keys.retire(kid, Context())
     await one.core.follower.settled(retired.last)
     for world in workers:
-        assert INACTIVE == (await world.introspect(token)).body
+        assert (await world.introspect(token)).body == INACTIVE
     assert (await two.introspect(await one.issue(one.service))).body["active"] is True

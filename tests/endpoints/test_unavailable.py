@@ -32,14 +32,15 @@ SERVER_ERROR = {"error": "server_error", "error_description": "The service faile
 
 
 async def send(world: World, path: str, form: dict[str, str], headers: dict[str, str]) -> Answer:
+    """A request whose answer may lack its event."""
     return await world.call(path, form, headers=headers, received=False)
 
 
 def check_unavailable(answer: Answer) -> None:
     """503 with Retry-After, no credential, no event."""
-    assert (503, UNAVAILABLE, []) == (answer.status, answer.body, answer.events)
+    assert (answer.status, answer.body, answer.events) == (503, UNAVAILABLE, [])
     assert 0 < int(answer.headers["retry-after"]) < 60
-    assert "no-store" == answer.headers["cache-control"]
+    assert answer.headers["cache-control"] == "no-store"
 
 
 def refuse_appends(world: World, patch: pytest.MonkeyPatch, error: Exception) -> None:
@@ -93,7 +94,7 @@ async def test_no_answer_leaves_before_its_commit(world: World, monkeypatch: pyt
         assert set() == answered
         commit.set()
         answers = await asyncio.gather(*waiting)
-    assert [200, 401, 400, 400, 200, 200, 400] == [answer.status_code for answer in answers]
+    assert [answer.status_code for answer in answers] == [200, 401, 400, 400, 200, 200, 400]
 
 
 async def test_full_queue_is_answered_503(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +102,7 @@ async def test_full_queue_is_answered_503(world: World, monkeypatch: pytest.Monk
     with monkeypatch.context() as patch:
         patch.setattr(world.core.journal._group, "_limit", 0)
         check_unavailable(await send(world, TOKEN, GRANT, world.service.basic))
-    assert 200 == (await world.call(TOKEN, GRANT, headers=world.service.basic)).status
+    assert (await world.call(TOKEN, GRANT, headers=world.service.basic)).status == 200
 
 
 async def test_worker_that_cannot_know_fails_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,13 +145,11 @@ async def test_revocation_that_others_may_not_know_of_is_not_answered(
         patch.setattr(world.core.follower, "settled", fail)
         for _ in range(2):
             answer = await send(world, REVOKE, {"token": token}, world.service.basic)
-            assert (503, UNAVAILABLE) == (answer.status, answer.body)
-    assert 200 == (await world.revoke(token)).status
+            assert (answer.status, answer.body) == (503, UNAVAILABLE)
+    assert (await world.revoke(token)).status == 200
 
 
-async def test_token_that_cannot_be_read_is_not_called_inactive(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_token_that_cannot_be_read_is_not_called_inactive(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A grant that is not in memory and cannot be read is unknown to the server, which is 503, not inactive."""
     token = await world.issue(world.service)
 
@@ -166,7 +165,8 @@ async def test_token_that_cannot_be_read_is_not_called_inactive(
 async def test_lost_race_is_decided_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A revocation that finds its grant moved on reads it again and decides once more."""
     token = await world.issue(world.service)
-    append, refused = world.core.journal.append, []
+    append = world.core.journal.append
+    refused: list[Append] = []
 
     async def conflict_once(request: Append) -> Appended:
         if not refused:
@@ -176,7 +176,7 @@ async def test_lost_race_is_decided_again(world: World, monkeypatch: pytest.Monk
 
     with monkeypatch.context() as patch:
         patch.setattr(world.core.journal, "append", conflict_once)
-        assert ["token.revoked"] == [event.type for event in (await world.revoke(token)).events]
+        assert [event.type for event in (await world.revoke(token)).events] == ["token.revoked"]
 
 
 @pytest.mark.parametrize("path", [TOKEN, INTROSPECT, REVOKE])
@@ -188,7 +188,7 @@ async def test_fault_is_answered_500_without_internals(
         refuse_appends(world, patch, ZeroDivisionError("inner workings"))
         caplog.set_level(logging.ERROR)
         answer = await send(world, path, {"token": "x"}, {})
-    assert (500, SERVER_ERROR, []) == (answer.status, answer.body, answer.events)
+    assert (answer.status, answer.body, answer.events) == (500, SERVER_ERROR, [])
     assert b"inner" not in answer.content
     (record,) = caplog.records
     assert record.exc_info is not None
@@ -203,14 +203,22 @@ async def test_answer_is_committed_even_if_the_caller_is_gone(world: World) -> N
         await asyncio.sleep(0)
     request.cancel()
     await asyncio.gather(request, return_exceptions=True)
-    assert 200 == (await world.http.post(TOKEN, data=GRANT, headers=world.service.basic)).status_code
+    assert (await world.http.post(TOKEN, data=GRANT, headers=world.service.basic)).status_code == 200
     types = [event.type for event in await world.core.journal.read(before, 10)]
-    assert ["token.issued", "token.issued"] == types
+    assert types == ["token.issued", "token.issued"]
 
 
 async def test_every_answer_has_its_event(world: World) -> None:
     """Of 300 mixed requests at once, each answered issuance, revocation and refusal has exactly one event."""
-    token_names = ["issuance", "bad scope", "malformed", "inactive token", "unknown token", "foreign token", "bad secret"]
+    token_names = [
+        "issuance",
+        "bad scope",
+        "malformed",
+        "inactive token",
+        "unknown token",
+        "foreign token",
+        "bad secret",
+    ]
     mine = await world.issue(world.service)
     before = await world.core.journal.head()
     sent = [REQUESTS[token_names[number % len(token_names)]](world, mine) for number in range(300)]
@@ -222,7 +230,7 @@ async def test_every_answer_has_its_event(world: World) -> None:
 
     statuses = await asyncio.gather(*(one(*request) for request in sent))
     events = await world.core.journal.read(before, 1_000)
-    assert 300 == len(events)
+    assert len(events) == 300
     assert list(range(before + 1, before + 301)) == [event.position for event in events]
     issued = sum(event.type == "token.issued" for event in events)
     assert issued == sum(names == "issuance" for names in (token_names[n % 7] for n in range(300)))

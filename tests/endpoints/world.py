@@ -193,7 +193,7 @@ class World:
     def check_no_secret(self, events: list[RecordedEvent]) -> None:
         """No event has a secret, token or assertion that was seen."""
         text = "\n".join(f"{event.data} {event.client} {event.actor} {event.source} {event.trace}" for event in events)
-        assert [] == [secret for secret in self.secrets if secret in text]
+        assert [secret for secret in self.secrets if secret in text] == []
 
     def _remember(self, form: Mapping[str, str], headers: Mapping[str, str]) -> None:
         values = [form[name] for name in _SECRET_FIELDS if name in form]
@@ -209,13 +209,13 @@ class World:
             self.secrets.add(body["access_token"])
         types = [event.type for event in answer.events]
         if body.get("active") is True:
-            assert [] == types
+            assert types == []
         elif answer.status == 200 and endpoint == "token":
-            assert ["token.issued"] == types
+            assert types == ["token.issued"]
         elif answer.status == 200 and types == ["token.revoked"]:
             assert endpoint == "revoke"
         else:
-            assert ["access.rejected"] == types, (answer.status, answer.content)
+            assert types == ["access.rejected"], (answer.status, answer.content)
             self._check_rejection(endpoint, answer)
         assert all(event.source == "127.0.0.1" for event in answer.events)
 
@@ -241,7 +241,9 @@ def basic(client_id: str, secret: str) -> dict[str, str]:
     return {"Authorization": f"Basic {b64encode(f'{client_id}:{secret}'.encode()).decode()}"}
 
 
-def assertion_claims(client_id: str, audience: object = "https://auth.example.com", **changes: object) -> dict[str, Any]:
+def assertion_claims(
+    client_id: str, audience: object = "https://auth.example.com", **changes: object
+) -> dict[str, Any]:
     """The claims of a good client assertion, with changes; a change to None leaves the claim out."""
     now = int(time.time())
     claims: dict[str, object] = {
@@ -277,6 +279,6 @@ async def open_world(core: Core) -> AsyncIterator[World]:
 @asynccontextmanager
 async def client_of_app(core: Core) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of a worker's application."""
-    transport = httpx.ASGITransport(create_app(core))
+    transport = httpx.ASGITransport(create_app(core))  # type: ignore[arg-type]  # two spellings of ASGI
     async with httpx.AsyncClient(transport=transport, base_url=core.issuer) as http:
         yield http

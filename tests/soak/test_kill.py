@@ -33,13 +33,13 @@ def test_nothing_answered_is_lost(victim: str) -> None:
             load = Load(product.url, secrets, seed=chance.randrange(10**9), answers=answers, patient=True)
             asyncio.run(_round(product, load, victim, chance))
 
-            assert [] == answers.wrong
+            assert answers.wrong == []
             journal = JournalText(product.run_info()["owner_database_url"])
             journal.assert_dense()
             journal.assert_receipts(answers)
             checked = product.cli("audit", "check", check=False)
-            assert 0 == checked.returncode, checked.stdout + checked.stderr
-            assert [] == asyncio.run(_active(product.url, secrets["users-api"], answers))
+            assert checked.returncode == 0, checked.stdout + checked.stderr
+            assert asyncio.run(_active(product.url, secrets["users-api"], answers)) == []
         assert answers.counts["issued"] > ROUNDS * 50
         assert answers.counts["revocations answered"] > ROUNDS * 5
 

@@ -21,8 +21,8 @@ def test_ten_thousand_mixed_calls_leave_their_receipts(workers: int) -> None:
         answers = asyncio.run(Load(product.url, secrets, seed=1).run(10_000, 32))
         journal = JournalText(product.run_info()["owner_database_url"])
 
-        assert [] == answers.wrong
-        assert 0 == answers.counts["unavailable"] + answers.counts["broken"]
+        assert answers.wrong == []
+        assert answers.counts["unavailable"] + answers.counts["broken"] == 0
         journal.assert_dense()
         journal.assert_receipts(answers)
         assert answers.counts["issued"] == journal.types["token.issued"]
@@ -33,4 +33,4 @@ def test_ten_thousand_mixed_calls_leave_their_receipts(workers: int) -> None:
         )
         journal.assert_no_secret(*secrets.values(), *answers.texts)
         checked = product.cli("audit", "check", check=False)
-        assert (0, "") == (checked.returncode, checked.stderr)
+        assert (checked.returncode, checked.stderr) == (0, "")

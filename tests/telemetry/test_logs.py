@@ -27,6 +27,7 @@ def restored_logging() -> Iterator[None]:
 
 
 def lines(text: str) -> list[dict[str, Any]]:
+    """The records of a log."""
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -34,7 +35,8 @@ def test_line_is_json_with_time_level_logger_and_message(
     restored_logging: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each record is one line of JSON on standard error, exceptions and line breaks included."""
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
     configure_logs("info")
     log = logging.getLogger("service.test")
     log.debug("not shown")
@@ -43,20 +45,20 @@ def test_line_is_json_with_time_level_logger_and_message(
         raise ValueError("inner")
     except ValueError:
         log.exception("failed")
-    said, failed = lines(sys.stderr.getvalue())  # type: ignore[attr-defined]
-    assert {"level": "info", "logger": "service.test", "message": 'said "quoted"\n\u00fcber'} == {
-        name: said[name] for name in ("level", "logger", "message")
+    said, failed = lines(written.getvalue())
+    assert {name: said[name] for name in ("level", "logger", "message")} == {
+        "level": "info",
+        "logger": "service.test",
+        "message": 'said "quoted"\n\u00fcber',
     }
     assert said["time"].endswith("+00:00")
     assert "exception" not in said
-    assert ("error", "failed") == (failed["level"], failed["message"])
+    assert (failed["level"], failed["message"]) == ("error", "failed")
     assert failed["exception"].endswith("ValueError: inner")
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_no_secret_is_logged(
-    world: World, restored_logging: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_secret_is_logged(world: World, restored_logging: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the finest level, over every kind of answer, 503 and 500 included, no secret or token is in the log."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
@@ -84,4 +86,4 @@ async def test_no_secret_is_logged(
     text = written.getvalue()
     ours = [line for line in lines(text) if line["logger"].startswith("service.")]
     assert {"warning", "error"} <= {line["level"] for line in ours}
-    assert [] == [secret for secret in world.secrets if secret in text]
+    assert [secret for secret in world.secrets if secret in text] == []

@@ -32,7 +32,7 @@ async def use(world: World) -> None:
     """One of each: with the caller's trace, without one, refused, introspected, revoked."""
     headers = world.service.basic | {"traceparent": TRACE}
     answer = await world.call(TOKEN, GRANT, headers=headers)
-    assert [TRACE] == [event.trace for event in answer.events]
+    assert [event.trace for event in answer.events] == [TRACE]
     token = answer.body["access_token"]
     await world.call(TOKEN, GRANT | world.service.post)
     await world.introspect(token)
@@ -41,6 +41,7 @@ async def use(world: World) -> None:
 
 
 def spans_of(bodies: list[bytes]) -> list[Any]:
+    """All spans that were exported."""
     requests = [ExportTraceServiceRequest.FromString(body) for body in bodies]
     return [
         span
@@ -52,6 +53,7 @@ def spans_of(bodies: list[bytes]) -> list[Any]:
 
 
 def metrics_of(bodies: list[bytes]) -> dict[str, Any]:
+    """The metrics of the last export, by name."""
     request = ExportMetricsServiceRequest.FromString(bodies[-1])
     return {
         metric.name: metric
@@ -69,10 +71,10 @@ async def test_spans_and_metrics_reach_the_collector(
     async with open_worker(settings) as core, open_world(core) as world:
         await use(world)
     spans = spans_of(collector.received["/v1/traces"])
-    assert ["oauth2 introspect"] * 2 + ["oauth2 revoke"] + ["oauth2 token"] * 2 == sorted(span.name for span in spans)
+    assert sorted(span.name for span in spans) == ["oauth2 introspect"] * 2 + ["oauth2 revoke"] + ["oauth2 token"] * 2
     children = [span for span in spans if span.trace_id.hex() == TRACE_ID]
-    assert [("oauth2 token", SPAN_ID)] == [(span.name, span.parent_span_id.hex()) for span in children]
-    assert [b""] * 4 == [span.parent_span_id for span in spans if span not in children]
+    assert [(span.name, span.parent_span_id.hex()) for span in children] == [("oauth2 token", SPAN_ID)]
+    assert [span.parent_span_id for span in spans if span not in children] == [b""] * 4
     metrics = metrics_of(collector.received["/v1/metrics"])
     issued = metrics["tallystick_tokens_issued_total"].sum
     points = {attribute.value.string_value for point in issued.data_points for attribute in point.attributes}
@@ -80,7 +82,7 @@ async def test_spans_and_metrics_reach_the_collector(
     assert {"client_credentials", world.service.client_id} <= points
     assert {"tallystick_journal_head", "tallystick_request_seconds_bucket"} <= metrics.keys()
     sent = b"".join(body for bodies in collector.received.values() for body in bodies)
-    assert [] == [secret for secret in world.secrets if secret.encode() in sent]
+    assert [secret for secret in world.secrets if secret.encode() in sent] == []
     assert b"service.name" in sent
 
 

@@ -1,0 +1,327 @@
+"""A worker's feed: equal to the journal, fresh only while it may be, halted by poison."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from schema import events
+from schema.streams import KEYS_STREAM, client_stream, new_stream, resource_stream
+from service.journal.port import Append, JournalUnavailable
+from tests.journal.benches import open_journal, owner_session
+from tests.journal.contract import all_events, enabled, request, until
+from tests.journal.proxy import Proxy, proxy
+from tests.journal.workers import Worker, folded, folded_up_to, open_worker
+from tests.projections.histories import issued
+from tests.servers import Database
+
+BOUND = 0.5
+LONG = 60.0
+"""A staleness bound with which no lease is renewed while a test runs: what is seen came by the feed."""
+
+
+@pytest.fixture
+async def worker(database: Database) -> AsyncIterator[Worker]:
+    """A worker whose lease outlasts the test."""
+    async with open_worker(database.service_url, bound=LONG) as running:
+        yield running
+
+
+@pytest.fixture
+async def wire(database: Database) -> AsyncIterator[Proxy]:
+    """A wire to the database that can be held and cut."""
+    async with proxy(database.service_url) as running:
+        yield running
+
+
+def registered(name: str) -> events.ClientRegistered:
+    return events.ClientRegistered(client_id=name, auth_method="client_secret_basic", secret_digest="x")
+
+
+async def test_state_equals_the_fold_of_the_journal(database: Database) -> None:
+    """Whatever several workers write at once, each ends with the state that the journal makes."""
+    async with AsyncExitStack() as stack:
+        workers = [await stack.enter_async_context(open_worker(database.service_url, bound=LONG)) for _ in range(3)]
+        await asyncio.gather(*(write_a_lot(worker, number) for number, worker in enumerate(workers)))
+        recorded = await all_events(workers[0].journal)
+        for worker in workers:
+            await folded_up_to(worker, len(recorded))
+        expected = folded(recorded)
+        for worker in workers:
+            state = worker.state
+            assert len(recorded) == state.position
+            assert (expected.access.clients, expected.access.resources) == (state.access.clients, state.access.resources)
+            assert expected.keys.keys == state.keys.keys
+            grants = {event.stream for event in recorded if event.type.startswith("token.")}
+            assert [expected.grants.get(one) for one in grants] == [state.grants.get(one) for one in grants]
+
+
+async def write_a_lot(worker: Worker, number: int) -> None:
+    for turn in range(25):
+        name = f"c{number}-{turn}"
+        grant_id = await worker.issue()
+        await asyncio.gather(
+            worker.revoke(grant_id),
+            worker.journal.append(Append(client_stream(name), 0, (registered(name), enabled(name)))),
+            worker.journal.append(Append(resource_stream(name), 0, (events.ResourceRegistered(uri=name),))),
+            worker.issue(),
+        )
+
+
+async def test_starts_with_what_lives_long(database: Database) -> None:
+    """A worker that starts knows every client at the head, is fresh, and leaves old grants to be read on demand."""
+    async with open_journal(database.service_url) as journal:
+        await journal.append(Append(client_stream("alpha"), 0, (registered("alpha"),)))
+        grant_id = new_stream()
+        await journal.append(Append(grant_id, 0, (issued(lifetime=2_000_000_000),)))
+        async with open_worker(database.service_url) as worker:
+            assert {"alpha"} == set(worker.state.access.clients)
+            assert (2, True, None) == (worker.state.position, worker.follower.fresh, worker.state.grants.get(grant_id))
+
+
+async def test_own_commits_are_folded_before_they_are_answered(worker: Worker) -> None:
+    """A worker never answers from before its own commit."""
+    for turn in range(20):
+        appended = await worker.journal.append(request())
+        assert (turn + 1, appended.last) == (appended.last, worker.state.position)
+
+
+async def test_commits_before_the_start_are_folded_once(database: Database) -> None:
+    """What a worker itself commits before it follows is in its state once."""
+    async with open_worker(database.service_url, bound=LONG) as worker:
+        created = events.KeyCreated(kid="one", alg="ES256", jwk={}, created_at=1, activates_at=1)
+        await worker.journal.append(
+            Append(KEYS_STREAM, 0, (created, events.KeyActivated(kid="one", activated_at=1)))
+        )
+        folds: list[int] = []
+        fold = worker.state.apply
+        worker.state.apply = lambda fact: (folds.append(fact.position), fold(fact))[1]  # type: ignore[method-assign]
+        await worker.follower.stop()
+        await worker.follower.start(worker.journal)
+        assert [] == folds
+        assert 2 == worker.state.position
+
+
+async def test_commits_of_others_arrive_without_polling(worker: Worker, database: Database) -> None:
+    """What another process commits is folded when Postgres notifies, long before the lease is renewed."""
+    async with open_journal(database.service_url) as other:
+        for _ in range(20):
+            appended = await other.append(request(count=3))
+            await folded_up_to(worker, appended.last, seconds=LONG / 6)
+
+
+async def test_more_than_a_page_is_folded(worker: Worker, database: Database) -> None:
+    """A worker that is far behind reads page after page."""
+    async with open_journal(database.service_url, limit=3_000, batch=1_000) as other:
+        await asyncio.gather(*(other.append(request(count=5)) for _ in range(450)))
+        await worker.follower.settled(2_250)
+        assert 2_250 == worker.state.position
+
+
+async def test_a_lost_listening_connection_is_made_again(worker: Worker, database: Database) -> None:
+    """What was committed while nobody listened is folded, and so is what comes after."""
+    async with open_journal(database.service_url) as other, owner_session(database) as owner:
+        for _ in range(2):
+            listening = worker.follower._connection
+            assert listening is not None
+            await owner.execute("SELECT pg_terminate_backend($1)", listening.get_server_pid())
+            missed = await other.append(request())
+            await folded_up_to(worker, missed.last, seconds=LONG / 4)
+            await until(lambda before=listening: worker.follower._connection is not before)  # type: ignore[misc]
+
+
+async def test_after_settled_nobody_answers_from_before(database: Database) -> None:
+    """Of four workers under load none has a lease and a state from before a revocation that was answered."""
+    revocations, workers_at_once = 240, 6
+    async with AsyncExitStack() as stack:
+        workers = [await stack.enter_async_context(open_worker(database.service_url)) for _ in range(4)]
+        done, chance = asyncio.Event(), random.Random(1)
+        late: list[int] = []
+
+        async def load(worker: Worker) -> None:
+            while not done.is_set():
+                await asyncio.gather(*(worker.issue() for _ in range(5)))
+
+        async def revoke() -> None:
+            for _ in range(revocations // workers_at_once):
+                issuer, revoker = chance.sample(workers, 2)
+                position = await revoker.revoke(await issuer.issue())
+                await revoker.follower.settled(position)
+                late.extend(position for worker in workers if worker.may_answer_from_before(position))
+
+        loads = [asyncio.create_task(load(worker)) for worker in workers]
+        await asyncio.gather(*(revoke() for _ in range(workers_at_once)))
+        done.set()
+        await asyncio.gather(*loads)
+        assert [] == late
+        assert all(worker.follower.poison is None for worker in workers)
+
+
+async def test_settled_waits_for_a_silent_reader_until_its_lease_is_out(database: Database, wire: Proxy) -> None:
+    """A worker that is cut off from Postgres can answer within its lease, so a revocation is answered only after."""
+    async with (
+        open_worker(database.service_url, bound=BOUND) as revoker,
+        open_worker(wire.url, bound=BOUND, deadline=0.3) as silent,
+    ):
+        for _ in range(3):
+            grant_id = await revoker.issue()
+            await folded_up_to(silent, revoker.state.position)
+            await silent.follower.ensure_fresh()
+            wire.hold()
+            position = await revoker.revoke(grant_id)
+            async with asyncio.timeout(4 * BOUND):
+                await revoker.follower.settled(position)
+            assert (False, True) == (silent.follower.fresh, silent.state.position < position)
+            wire.release()
+            wire.cut()
+            await fresh_again(silent)
+            assert position <= silent.state.position
+
+
+async def test_slow_readers_under_load(database: Database, wire: Proxy) -> None:
+    """A worker whose wire stalls at random moments never answers from before an answered revocation."""
+    async with (
+        open_worker(database.service_url, bound=BOUND) as revoker,
+        open_worker(wire.url, bound=BOUND) as slow,
+    ):
+        revoking, chance = True, random.Random(2)
+
+        async def stall() -> None:
+            while revoking:
+                await asyncio.sleep(chance.random() * 0.02)
+                chance.choice((wire.hold, wire.hold_answers, wire.hold_requests))()
+                await asyncio.sleep(chance.random() * 0.05)
+                wire.release()
+
+        stalling = asyncio.create_task(stall())
+        late = []
+        for _ in range(40):
+            position = await revoker.revoke(await revoker.issue())
+            await revoker.follower.settled(position)
+            late += [position] if slow.may_answer_from_before(position) else []
+        revoking = False
+        await stalling
+        assert [] == late
+
+
+async def test_a_worker_that_is_cut_off_is_not_fresh(wire: Proxy, database: Database) -> None:
+    """Past its bound it fails closed; once Postgres is back it is fresh again, with all that it missed."""
+    async with (
+        open_worker(wire.url, bound=BOUND, deadline=0.2) as worker,
+        open_journal(database.service_url) as other,
+    ):
+        await worker.follower.ensure_fresh()
+        wire.hold()
+        appended = await other.append(request())
+        await until(lambda: not worker.follower.fresh)
+        with pytest.raises(JournalUnavailable):
+            async with asyncio.timeout(5 * BOUND):
+                await worker.follower.ensure_fresh()
+        wire.release()
+        wire.cut()
+        await fresh_again(worker)
+        assert appended.last == worker.state.position
+
+
+async def test_a_lease_is_renewed_on_demand(worker: Worker, database: Database) -> None:
+    """A worker whose lease is out asks Postgres before it answers, and knows what was committed until then."""
+    async with open_journal(database.service_url) as other:
+        for task in worker.follower._tasks:
+            task.cancel()
+        appended = await other.append(request())
+        worker.follower._lease_until = 0.0
+        assert not worker.follower.fresh
+        await worker.follower.ensure_fresh()
+        assert (True, appended.last) == (worker.follower.fresh, worker.state.position)
+
+
+async def test_a_worker_that_stops_gives_its_lease_up(database: Database) -> None:
+    """Nobody waits for a worker that has left."""
+    async with open_worker(database.service_url, bound=LONG) as worker:
+        pass
+    assert not worker.follower.fresh
+    async with open_worker(database.service_url, bound=BOUND) as other, asyncio.timeout(BOUND):
+        await other.follower.settled(await other.revoke(await other.issue()))
+
+
+async def poison(database: Database, *, kind: str = "token.teleported", skip: int = 1) -> int:
+    """What no program of ours does: the owner writes past the append function. Returns the head."""
+    async with owner_session(database) as owner, owner.transaction():
+        head = await owner.fetchval("UPDATE journal.head SET position = position + $1 RETURNING position", skip)
+        await owner.execute(
+            "INSERT INTO journal.events VALUES ($1, $2, 1, $3, '_', '{}', 'x', NULL, NULL, now())",
+            head,
+            new_stream(),
+            kind,
+        )
+        await owner.execute("SELECT pg_notify('tallystick_journal', $1)", str(head))
+        return int(head)
+
+
+@pytest.mark.parametrize("kind", ["token.teleported", "token.issued"])
+async def test_poison_halts(worker: Worker, database: Database, kind: str) -> None:
+    """An event that cannot be read stops the worker before it: it says which, answers nothing, and skips nothing."""
+    async with open_journal(database.service_url) as other:
+        before = await other.append(request())
+        await folded_up_to(worker, before.last)
+        position = await poison(database, kind=kind)
+        later = await other.append(request())
+        await until(lambda: worker.follower.poison is not None)
+        await halted_before(worker, position)
+        with pytest.raises(JournalUnavailable):
+            await worker.follower.settled(later.last)
+        await halted_before(worker, position)
+
+
+async def test_an_event_that_makes_no_sense_halts(worker: Worker, database: Database) -> None:
+    """A well-formed event that no fold can take is poison as well."""
+    async with open_journal(database.service_url) as other:
+        appended = await other.append(Append(client_stream("nobody"), 0, (enabled("nobody"),)))
+        await until(lambda: worker.follower.poison is not None)
+        await halted_before(worker, appended.last)
+
+
+async def test_own_poison_halts(worker: Worker) -> None:
+    """A worker that commits such an event itself is halted by it too."""
+    appended = await worker.journal.append(Append(client_stream("nobody"), 0, (enabled("nobody"),)))
+    await halted_before(worker, appended.last)
+
+
+async def test_a_hole_in_the_journal_halts(worker: Worker, database: Database) -> None:
+    """A position that is missing is as bad as one that cannot be read: it may have been a revocation."""
+    position = await poison(database, kind="access.rejected", skip=3)
+    await until(lambda: worker.follower.poison is not None)
+    await halted_before(worker, position - 2)
+
+
+async def test_poison_at_the_start(database: Database) -> None:
+    """A worker does not begin on long-lived streams that it cannot read."""
+    async with open_journal(database.service_url) as journal:
+        await journal.append(Append(client_stream("nobody"), 0, (enabled("nobody"),)))
+    with pytest.raises(KeyError):
+        async with open_worker(database.service_url):
+            pytest.fail("it started")
+
+
+async def halted_before(worker: Worker, position: int) -> None:
+    """The worker stands before `position`, says so, and does not answer."""
+    assert (position - 1, False) == (worker.state.position, worker.follower.fresh)
+    assert worker.follower.poison is not None
+    assert f"event {position} " in worker.follower.poison
+    with pytest.raises(JournalUnavailable, match="halted"):
+        await worker.follower.ensure_fresh()
+    with pytest.raises(JournalUnavailable):
+        await worker.follower.refresh()
+    assert not worker.follower.fresh
+
+
+async def fresh_again(worker: Worker) -> None:
+    """Return once a worker that was cut off may answer."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await worker.follower.ensure_fresh()
+            except JournalUnavailable:
+                await asyncio.sleep(0.01)
