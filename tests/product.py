@@ -39,6 +39,12 @@ class Product:
         self._log = home.parent / f"{home.name}.log"
         self._port = "0"
 
+    @property
+    def pid(self) -> int:
+        """The supervisor's process id."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> Product:
         """Start it and wait for its ready line."""
         arguments = ["up", "--home", str(self.home), "--port", self._port, "--workers", str(self._workers)]

@@ -15,9 +15,8 @@ times = st.integers(0, 100)
 
 
 def client(client_id: str, introspects: tuple[str, ...] = ()) -> Client:
-    return Client(
-        settings=events.ClientRegistered(client_id=client_id, auth_method="none", introspects=introspects)
-    )
+    """A client of some name, which may introspect some resources."""
+    return Client(settings=events.ClientRegistered(client_id=client_id, auth_method="none", introspects=introspects))
 
 
 @st.composite
@@ -40,6 +39,7 @@ def grants(draw: st.DrawFn) -> Grant:
 
 
 def introspected(model: AccessModel, caller: Client, grant: Grant, number: int, now: float) -> Token | None:
+    """The token, if it is active for the caller."""
     try:
         return decide_active(model, caller, grant, number, f"grant.{number}", now)
     except TokenNotActive:
@@ -107,6 +107,7 @@ def test_a_client_that_introspects_nothing_is_refused() -> None:
 
 
 def revoked(caller: Client, grant: Grant, number: int, now: float) -> events.TokenRevoked | str:
+    """The event of a revocation, or the reason why there is none."""
     try:
         return decide_revocation(caller, grant, number, f"grant.{number}", now)
     except Rejection as rejection:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.http.app import create_app
 from tests.endpoints.world import INTROSPECT, REVOKE, TOKEN, Answer, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -99,7 +102,7 @@ async def test_other_method_is_refused(world: World, path: str, method: str) -> 
 
 
 async def test_head_is_refused_without_a_body(world: World) -> None:
-    """HEAD is journalled like any other method that is not POST, and its answer has no body (RFC 9110 section 9.3.2)."""
+    """HEAD is journalled like any other method that is not POST; its answer has no body (RFC 9110 section 9.3.2)."""
     answer = await world.call(TOKEN, method="HEAD", received=False)
     assert (answer.status, answer.content, answer.event["reason"]) == (405, b"", "method_not_allowed")
 
@@ -165,6 +168,42 @@ async def test_body_in_chunks_is_read_whole(world: World) -> None:
 
     answer = await world.call(TOKEN, content=pieces(), headers=world.service.basic)
     assert (answer.status, answer.body["scope"]) == (200, "read:users")
+
+
+async def test_request_that_breaks_off_is_refused(world: World) -> None:
+    """Half a form is not believed: a caller that hangs up in the middle is refused, and journalled."""
+    before = await world.core.journal.head()
+    arriving: list[Any] = [
+        {"type": "http.request", "body": b"grant_type=client_credentials", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return arriving.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", FORM_TYPE.encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in world.service.basic.items()]
+    scope: Any = {
+        "type": "http",
+        "method": "POST",
+        "path": TOKEN,
+        "raw_path": TOKEN.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+        "scheme": "http",
+        "http_version": "1.1",
+    }
+    await create_app(world.core)(scope, receive, send)
+    (event,) = await world.core.journal.read(before, 10)
+    assert [message.get("status") for message in sent] == [400, None]
+    assert json.loads(event.data)["reason"] == "disconnected"
 
 
 async def test_sixty_four_fields_are_read(world: World) -> None:

@@ -108,24 +108,25 @@ class JournalContract:
         async with bench.open() as journal:
             appended = await journal.append(Append(stream, 0, (enabled(), rejected), CONTEXT))
             first, second = await journal.read_stream(stream)
-        assert (1, 2) == (appended.first, appended.last)
-        assert [(1, 1, "client.enabled", "alpha"), (2, 2, "access.rejected", "beta")] == [
-            (event.position, event.version, event.type, event.client) for event in (first, second)
+        assert (appended.first, appended.last) == (1, 2)
+        assert [(event.position, event.version, event.type, event.client) for event in (first, second)] == [
+            (1, 1, "client.enabled", "alpha"),
+            (2, 2, "access.rejected", "beta"),
         ]
         assert [enabled(), rejected] == [event.fact().event for event in (first, second)]
-        assert CONTEXT == Context(second.actor, second.source, second.trace)
+        assert Context(second.actor, second.source, second.trace) == CONTEXT
         assert appended.recorded_at == first.recorded_at == second.recorded_at
         assert first.recorded_at.utcoffset() == dt.timedelta(0)
 
     async def test_an_empty_journal(self, bench: Bench) -> None:
         """An empty journal has head 0 and nothing to read."""
         async with bench.open() as journal:
-            assert (0, [], [], ([], 0)) == (
+            assert (
                 await journal.head(),
                 await journal.read(0, 10),
                 await journal.read_stream(new_stream()),
                 await journal.read_entities(),
-            )
+            ) == (0, [], [], ([], 0))
 
     async def test_positions_are_dense_in_commit_order(self, bench: Bench) -> None:
         """However many append at once, positions are 1, 2, 3 … and events of one request lie together."""
@@ -134,9 +135,7 @@ class JournalContract:
             recorded = await all_events(journal)
         covered = sorted(position for one in answers for position in range(one.first, one.last + 1))
         assert list(range(1, len(recorded) + 1)) == covered
-        assert all(
-            1 == len({event.stream for event in recorded[one.first - 1 : one.last]}) for one in answers
-        )
+        assert all(len({event.stream for event in recorded[one.first - 1 : one.last]}) == 1 for one in answers)
         moments = [event.recorded_at for event in recorded]
         assert sorted(moments) == moments
 
@@ -146,7 +145,7 @@ class JournalContract:
         async with bench.open() as journal:
             for version in (0, 2, 4):
                 await journal.append(request(stream, version, count=2))
-            assert [1, 2, 3, 4, 5, 6] == [event.version for event in await journal.read_stream(stream)]
+            assert [event.version for event in await journal.read_stream(stream)] == [1, 2, 3, 4, 5, 6]
 
     @pytest.mark.parametrize("expected", [0, 1, 3, 1_000])
     async def test_another_version_is_a_conflict_without_a_trace(self, bench: Bench, expected: int) -> None:
@@ -156,8 +155,8 @@ class JournalContract:
             await journal.append(request(stream, count=2))
             with pytest.raises(VersionConflict):
                 await journal.append(request(stream, expected, count=2, once=b"key"))
-            assert 2 == len(await all_events(journal))
-            assert 3 == (await journal.append(request(once=b"key"))).first
+            assert len(await all_events(journal)) == 2
+            assert (await journal.append(request(once=b"key"))).first == 3
 
     async def test_a_conflict_is_one_callers_own(self, bench: Bench) -> None:
         """In one commit the requests that hold are committed, densely, whatever becomes of those beside them."""
@@ -177,7 +176,7 @@ class JournalContract:
         assert [Appended, VersionConflict, VersionConflict, VersionConflict, VersionConflict, Appended] == [
             type(outcome) for outcome in outcomes
         ]
-        assert 4 == len(recorded)
+        assert len(recorded) == 4
 
     async def test_events_of_one_request_are_all_or_none(self, bench: Bench) -> None:
         """Of two requests for one place the loser leaves none of its events."""
@@ -200,7 +199,7 @@ class JournalContract:
             with pytest.raises(AlreadyUsed):
                 await journal.append(request(once=b"key"))
             await journal.append(request(once=b"other"))
-            assert 2 == len(await all_events(journal))
+            assert len(await all_events(journal)) == 2
 
     async def test_a_refused_request_uses_no_key(self, bench: Bench) -> None:
         """A key of a request that met a conflict may still be used, also by one in the same commit."""
@@ -222,7 +221,7 @@ class JournalContract:
             await journal.append(request())
             appended = await journal.append(request(count=0, once=b"key"))
             assert appended.last == appended.first - 1
-            assert 1 == await journal.head()
+            assert await journal.head() == 1
             with pytest.raises(AlreadyUsed):
                 await journal.append(request(once=b"key"))
 
@@ -234,7 +233,7 @@ class JournalContract:
             with pytest.raises(AlreadyUsed):
                 await journal.append(request(stream, once=b"key"))
             await journal.append(request(stream))
-            assert 2 == len(await all_events(journal))
+            assert len(await all_events(journal)) == 2
 
     @pytest.mark.parametrize("place", ["event", "source", "surrogate"])
     async def test_what_cannot_be_kept_fails_alone(self, bench: Bench, place: str) -> None:
@@ -254,15 +253,15 @@ class JournalContract:
             await first
             outcomes = await asyncio.gather(*tasks)
             assert [Appended, JournalUnavailable, Appended] == [type(outcome) for outcome in outcomes]
-            assert 5 == (await journal.append(request(once=b"key"))).first
-            assert 5 == len(await all_events(journal))
+            assert (await journal.append(request(once=b"key"))).first == 5
+            assert len(await all_events(journal)) == 5
 
     async def test_read_pages_in_order(self, bench: Bench) -> None:
         """Reading goes on after a position, at most so many, in order, to the end."""
         async with bench.open() as journal:
             await journal.append(request(count=5))
             pages = [[event.position for event in await journal.read(after, 2)] for after in (0, 2, 4, 5, 99)]
-        assert [[1, 2], [3, 4], [5], [], []] == pages
+        assert pages == [[1, 2], [3, 4], [5], [], []]
 
     async def test_every_read_sees_what_was_committed(self, bench: Bench) -> None:
         """Once an append is answered, each kind of read sees it, also from another journal."""
@@ -282,7 +281,7 @@ class JournalContract:
             for stream in (client_stream("alpha"), new_stream(), client_stream("beta"), new_stream()):
                 await journal.append(request(stream))
             recorded, head = await journal.read_entities()
-        assert ([1, 3], 4) == ([event.position for event in recorded], head)
+        assert ([event.position for event in recorded], head) == ([1, 3], 4)
 
     async def test_entities_and_head_are_of_one_moment(self, bench: Bench) -> None:
         """While others append entities, as many are read as the head says."""
@@ -304,7 +303,7 @@ class JournalContract:
                 with pytest.raises(asyncio.CancelledError):
                     await caller
             await journal.append(request())
-            assert 1 == len(await journal.read_stream(stream))
+            assert len(await journal.read_stream(stream)) == 1
 
     async def test_what_is_cancelled_before_it_was_sent_is_not_committed(self, bench: Bench) -> None:
         """A caller that went away while its request still waited leaves no event."""
@@ -320,8 +319,8 @@ class JournalContract:
                     await caller
             await first
             await journal.append(request())
-            assert [] == await journal.read_stream(stream)
-            assert 2 == len(await all_events(journal))
+            assert await journal.read_stream(stream) == []
+            assert len(await all_events(journal)) == 2
 
     async def test_a_full_queue_refuses_at_once(self, bench: Bench) -> None:
         """What is over the limit is refused without a wait, and leaves no trace; the rest is committed."""
@@ -335,8 +334,8 @@ class JournalContract:
                     with pytest.raises(JournalBusy):
                         await journal.append(request())
             await asyncio.gather(*tasks)
-            assert 0 == journal.queue_depth
-            assert 4 == len(await all_events(journal))
+            assert journal.queue_depth == 0
+            assert len(await all_events(journal)) == 4
             await journal.append(request())
 
     async def test_past_the_deadline_the_caller_is_told(self, bench: Bench) -> None:
@@ -350,8 +349,8 @@ class JournalContract:
                 assert [JournalTimeout, JournalTimeout] == [type(await first), type(await second)]
             await until(lambda: journal.queue_depth == 0)
             await after.append(request())
-            assert [] == await after.read_stream(waited)
-            assert 1 >= len(await after.read_stream(in_flight))
+            assert await after.read_stream(waited) == []
+            assert len(await after.read_stream(in_flight)) <= 1
             await journal.append(request())
 
     async def test_a_journal_that_stops_commits_what_waits(self, bench: Bench) -> None:
@@ -362,6 +361,6 @@ class JournalContract:
                 await until(lambda: journal.queue_depth == 7)
                 await hold.reached()
             await asyncio.gather(*tasks)
-            assert 7 == len(await all_events(reader))
+            assert len(await all_events(reader)) == 7
             with pytest.raises(JournalUnavailable):
                 await journal.append(request())

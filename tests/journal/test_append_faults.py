@@ -50,6 +50,7 @@ async def committed_by_server(bed: Bed, events: int) -> None:
 
 
 async def terminate(bed: Bed) -> None:
+    """End the server process of the appending session."""
     async with owner_session(bed.database) as owner:
         await owner.execute("SELECT pg_terminate_backend($1)", bed.journal.backend_pid)
 
@@ -146,7 +147,7 @@ async def test_postgres_refuses_the_commit(bed: Bed, code: str) -> None:
         await owner.execute("DROP TRIGGER fail ON journal.events")
     assert {JournalUnavailable} == {type(outcome) for outcome in outcomes}
     await goes_on(bed)
-    assert 2 == len(await all_events(bed.beside))
+    assert len(await all_events(bed.beside)) == 2
 
 
 async def test_postgres_away_for_a_while(bed: Bed) -> None:
@@ -158,7 +159,7 @@ async def test_postgres_away_for_a_while(bed: Bed) -> None:
     bed.wire.release()
     bed.wire.cut()
     await goes_on(bed)
-    assert 2 <= len(await all_events(bed.beside))
+    assert len(await all_events(bed.beside)) >= 2
 
 
 async def test_reading_through_a_silent_wire_fails_within_the_deadline(bed: Bed) -> None:
@@ -170,7 +171,7 @@ async def test_reading_through_a_silent_wire_fails_within_the_deadline(bed: Bed)
                 await read()
     bed.wire.release()
     bed.wire.cut()
-    assert 1 == await settled_head(bed)
+    assert await settled_head(bed) == 1
 
 
 async def test_reading_through_a_cut_wire_fails(bed: Bed) -> None:
@@ -182,7 +183,7 @@ async def test_reading_through_a_cut_wire_fails(bed: Bed) -> None:
     bed.wire.cut()
     with pytest.raises(JournalUnavailable):
         await reading
-    assert 1 == await settled_head(bed)
+    assert await settled_head(bed) == 1
 
 
 async def test_a_read_that_postgres_refuses_is_unavailable(bed: Bed) -> None:
@@ -192,7 +193,7 @@ async def test_a_read_that_postgres_refuses_is_unavailable(bed: Bed) -> None:
         with pytest.raises(JournalUnavailable):
             await bed.journal.head()
         await owner.execute("ALTER TABLE journal.elsewhere RENAME TO head")
-    assert 1 == await bed.journal.head()
+    assert await bed.journal.head() == 1
 
 
 @pytest.mark.parametrize("seed", range(3))

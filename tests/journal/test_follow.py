@@ -8,10 +8,11 @@ from contextlib import AsyncExitStack
 import pytest
 
 from schema import events
+from schema.envelope import Fact
 from schema.streams import KEYS_STREAM, client_stream, new_stream, resource_stream
 from service.journal.port import Append, JournalUnavailable
 from tests.journal.benches import open_journal, owner_session
-from tests.journal.contract import all_events, enabled, request, until
+from tests.journal.contract import all_events, enabled, until
 from tests.journal.proxy import Proxy, proxy
 from tests.journal.workers import Worker, folded, folded_up_to, open_worker
 from tests.projections.histories import issued
@@ -36,7 +37,14 @@ async def wire(database: Database) -> AsyncIterator[Proxy]:
         yield running
 
 
+def refusals(count: int = 1) -> Append:
+    """Events that change no worker's answers."""
+    refused = events.AccessRejected(endpoint="token", error="invalid_client", reason="unknown_client", status=401)
+    return Append(new_stream(), 0, (refused,) * count)
+
+
 def registered(name: str) -> events.ClientRegistered:
+    """A client that becomes known."""
     return events.ClientRegistered(client_id=name, auth_method="client_secret_basic", secret_digest="x")
 
 
@@ -52,13 +60,17 @@ async def test_state_equals_the_fold_of_the_journal(database: Database) -> None:
         for worker in workers:
             state = worker.state
             assert len(recorded) == state.position
-            assert (expected.access.clients, expected.access.resources) == (state.access.clients, state.access.resources)
+            assert (expected.access.clients, expected.access.resources) == (
+                state.access.clients,
+                state.access.resources,
+            )
             assert expected.keys.keys == state.keys.keys
             grants = {event.stream for event in recorded if event.type.startswith("token.")}
             assert [expected.grants.get(one) for one in grants] == [state.grants.get(one) for one in grants]
 
 
 async def write_a_lot(worker: Worker, number: int) -> None:
+    """Clients, resources, tokens and revocations, of names of one's own."""
     for turn in range(25):
         name = f"c{number}-{turn}"
         grant_id = await worker.issue()
@@ -78,46 +90,43 @@ async def test_starts_with_what_lives_long(database: Database) -> None:
         await journal.append(Append(grant_id, 0, (issued(lifetime=2_000_000_000),)))
         async with open_worker(database.service_url) as worker:
             assert {"alpha"} == set(worker.state.access.clients)
-            assert (2, True, None) == (worker.state.position, worker.follower.fresh, worker.state.grants.get(grant_id))
+            assert (worker.state.position, worker.follower.fresh, worker.state.grants.get(grant_id)) == (2, True, None)
 
 
 async def test_own_commits_are_folded_before_they_are_answered(worker: Worker) -> None:
     """A worker never answers from before its own commit."""
     for turn in range(20):
-        appended = await worker.journal.append(request())
+        appended = await worker.journal.append(refusals())
         assert (turn + 1, appended.last) == (appended.last, worker.state.position)
 
 
-async def test_commits_before_the_start_are_folded_once(database: Database) -> None:
+async def test_commits_before_the_start_are_folded_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a worker itself commits before it follows is in its state once."""
     async with open_worker(database.service_url, bound=LONG) as worker:
         created = events.KeyCreated(kid="one", alg="ES256", jwk={}, created_at=1, activates_at=1)
-        await worker.journal.append(
-            Append(KEYS_STREAM, 0, (created, events.KeyActivated(kid="one", activated_at=1)))
-        )
-        folds: list[int] = []
-        fold = worker.state.apply
-        worker.state.apply = lambda fact: (folds.append(fact.position), fold(fact))[1]  # type: ignore[method-assign]
+        await worker.journal.append(Append(KEYS_STREAM, 0, (created, events.KeyActivated(kid="one", activated_at=1))))
+        folds: list[Fact] = []
+        monkeypatch.setattr(worker.state, "apply", folds.append)
         await worker.follower.stop()
         await worker.follower.start(worker.journal)
-        assert [] == folds
-        assert 2 == worker.state.position
+        assert folds == []
+        assert worker.state.position == 2
 
 
 async def test_commits_of_others_arrive_without_polling(worker: Worker, database: Database) -> None:
     """What another process commits is folded when Postgres notifies, long before the lease is renewed."""
     async with open_journal(database.service_url) as other:
         for _ in range(20):
-            appended = await other.append(request(count=3))
+            appended = await other.append(refusals(count=3))
             await folded_up_to(worker, appended.last, seconds=LONG / 6)
 
 
 async def test_more_than_a_page_is_folded(worker: Worker, database: Database) -> None:
     """A worker that is far behind reads page after page."""
     async with open_journal(database.service_url, limit=3_000, batch=1_000) as other:
-        await asyncio.gather(*(other.append(request(count=5)) for _ in range(450)))
+        await asyncio.gather(*(other.append(refusals(count=5)) for _ in range(450)))
         await worker.follower.settled(2_250)
-        assert 2_250 == worker.state.position
+        assert worker.state.position == 2_250
 
 
 async def test_a_lost_listening_connection_is_made_again(worker: Worker, database: Database) -> None:
@@ -127,7 +136,7 @@ async def test_a_lost_listening_connection_is_made_again(worker: Worker, databas
             listening = worker.follower._connection
             assert listening is not None
             await owner.execute("SELECT pg_terminate_backend($1)", listening.get_server_pid())
-            missed = await other.append(request())
+            missed = await other.append(refusals())
             await folded_up_to(worker, missed.last, seconds=LONG / 4)
             await until(lambda before=listening: worker.follower._connection is not before)  # type: ignore[misc]
 
@@ -155,7 +164,7 @@ async def test_after_settled_nobody_answers_from_before(database: Database) -> N
         await asyncio.gather(*(revoke() for _ in range(workers_at_once)))
         done.set()
         await asyncio.gather(*loads)
-        assert [] == late
+        assert late == []
         assert all(worker.follower.poison is None for worker in workers)
 
 
@@ -173,7 +182,7 @@ async def test_settled_waits_for_a_silent_reader_until_its_lease_is_out(database
             position = await revoker.revoke(grant_id)
             async with asyncio.timeout(4 * BOUND):
                 await revoker.follower.settled(position)
-            assert (False, True) == (silent.follower.fresh, silent.state.position < position)
+            assert (silent.follower.fresh, silent.state.position < position) == (False, True)
             wire.release()
             wire.cut()
             await fresh_again(silent)
@@ -203,7 +212,7 @@ async def test_slow_readers_under_load(database: Database, wire: Proxy) -> None:
             late += [position] if slow.may_answer_from_before(position) else []
         revoking = False
         await stalling
-        assert [] == late
+        assert late == []
 
 
 async def test_a_worker_that_is_cut_off_is_not_fresh(wire: Proxy, database: Database) -> None:
@@ -214,7 +223,7 @@ async def test_a_worker_that_is_cut_off_is_not_fresh(wire: Proxy, database: Data
     ):
         await worker.follower.ensure_fresh()
         wire.hold()
-        appended = await other.append(request())
+        appended = await other.append(refusals())
         await until(lambda: not worker.follower.fresh)
         with pytest.raises(JournalUnavailable):
             async with asyncio.timeout(5 * BOUND):
@@ -230,7 +239,7 @@ async def test_a_lease_is_renewed_on_demand(worker: Worker, database: Database) 
     async with open_journal(database.service_url) as other:
         for task in worker.follower._tasks:
             task.cancel()
-        appended = await other.append(request())
+        appended = await other.append(refusals())
         worker.follower._lease_until = 0.0
         assert not worker.follower.fresh
         await worker.follower.ensure_fresh()
@@ -264,10 +273,10 @@ async def poison(database: Database, *, kind: str = "token.teleported", skip: in
 async def test_poison_halts(worker: Worker, database: Database, kind: str) -> None:
     """An event that cannot be read stops the worker before it: it says which, answers nothing, and skips nothing."""
     async with open_journal(database.service_url) as other:
-        before = await other.append(request())
+        before = await other.append(refusals())
         await folded_up_to(worker, before.last)
         position = await poison(database, kind=kind)
-        later = await other.append(request())
+        later = await other.append(refusals())
         await until(lambda: worker.follower.poison is not None)
         await halted_before(worker, position)
         with pytest.raises(JournalUnavailable):

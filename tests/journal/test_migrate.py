@@ -36,6 +36,7 @@ def empty(servers: Servers) -> Iterator[str]:
 
 
 def head_of(url: str) -> int:
+    """The head of a migrated database."""
     with psycopg.connect(url) as session:
         row = session.execute("SELECT position FROM journal.head").fetchone()
     assert row is not None
@@ -44,23 +45,23 @@ def head_of(url: str) -> int:
 
 def test_an_empty_database_gets_everything_in_order(empty: str) -> None:
     """The first run applies every file in order; before it all are missing, after it none."""
-    assert FILES == missing_migrations(empty)
-    assert FILES == migrate(empty)
-    assert [] == missing_migrations(empty)
-    assert 0 == head_of(empty)
+    assert missing_migrations(empty) == FILES
+    assert migrate(empty) == FILES
+    assert missing_migrations(empty) == []
+    assert head_of(empty) == 0
 
 
 def test_a_second_run_does_nothing(database: Database) -> None:
     """A database of this version stays as it is."""
-    assert [] == missing_migrations(database.owner_url)
-    assert [] == migrate(database.owner_url)
+    assert missing_migrations(database.owner_url) == []
+    assert migrate(database.owner_url) == []
 
 
 def test_two_runs_at_once(empty: str) -> None:
     """Of runs that start together one applies the files, the others find nothing to do."""
     with ThreadPoolExecutor() as threads:
         done = sorted(threads.map(migrate, [empty] * 3), key=len)
-    assert [[], [], FILES] == done
+    assert done == [[], [], FILES]
 
 
 def test_a_newer_database_is_refused(database: Database) -> None:
@@ -70,7 +71,7 @@ def test_a_newer_database_is_refused(database: Database) -> None:
             "INSERT INTO _yoyo_migration (migration_hash, migration_id) VALUES ('x', '9999-from-the-future')"
         )
     for ask in (migrate, missing_migrations):
-        with pytest.raises(MigrationError, match="newer version.*9999-from-the-future"):
+        with pytest.raises(MigrationError, match=r"newer version.*9999-from-the-future"):
             ask(database.owner_url)
 
 
@@ -104,12 +105,12 @@ def test_killed_in_the_middle(empty: str) -> None:
         with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) as run:
             wait_until_it_waits(holder)
             run.send_signal(signal.SIGKILL)
-        assert ["0001-journal"] == applied(holder)
+        assert applied(holder) == ["0001-journal"]
         holder.execute("SELECT pg_advisory_unlock_all()")
         assert migrate(empty) == FILES[1:]
         functions = "SELECT FROM pg_proc WHERE proname = 'ensure_partitions'"
-        assert 1 == len(holder.execute(functions.encode()).fetchall())
-    assert 0 == head_of(empty)
+        assert len(holder.execute(functions.encode()).fetchall()) == 1
+    assert head_of(empty) == 0
 
 
 def test_a_file_that_fails_leaves_nothing(empty: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -119,8 +120,8 @@ def test_a_file_that_fails_leaves_nothing(empty: str, monkeypatch: pytest.Monkey
     with pytest.raises(MigrationError, match="division by zero"):
         migrate(empty)
     with psycopg.connect(empty) as session:
-        assert [] == session.execute("SELECT FROM pg_tables WHERE tablename = 'half'").fetchall()
-        assert [] == applied(session)
+        assert session.execute("SELECT FROM pg_tables WHERE tablename = 'half'").fetchall() == []
+        assert applied(session) == []
 
 
 async def test_appends_go_on_while_a_migrated_database_is_migrated(database: Database) -> None:
@@ -129,15 +130,17 @@ async def test_appends_go_on_while_a_migrated_database_is_migrated(database: Dat
         again = asyncio.gather(*(asyncio.to_thread(migrate, database.owner_url) for _ in range(2)))
         while not again.done():
             await journal.append(request())
-        assert [[], []] == await again
+        assert await again == [[], []]
 
 
 def applied(session: psycopg.Connection[tuple[object, ...]]) -> list[str]:
+    """The ids of the migrations that a database says it has."""
     rows = session.execute("SELECT migration_id FROM _yoyo_migration ORDER BY 1").fetchall()
     return [str(row[0]) for row in rows]
 
 
 def wait_until_it_waits(session: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Return once another session waits inside the migration that makes partitions."""
     waiting = (
         "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
         " AND query LIKE '%ensure_partitions%'"

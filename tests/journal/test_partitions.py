@@ -22,6 +22,7 @@ def months_ahead(count: int) -> list[dt.datetime]:
 
 
 async def partition_of(owner: asyncpg.Connection[Any], position: int) -> str:
+    """The partition that an event lies in."""
     found = await owner.fetchval("SELECT tableoid::regclass::text FROM journal.events WHERE position = $1", position)
     return str(found).removeprefix("journal.")
 
@@ -55,14 +56,14 @@ async def test_what_lives_long_has_a_partition_of_its_own(database: Database) ->
     """Clients, resources, roles and keys lie apart from grants."""
     async with open_journal(database.service_url) as journal, owner_session(database) as owner:
         appended = await journal.append(request(client_stream("alpha")))
-        assert "events_entities" == await partition_of(owner, appended.last)
+        assert await partition_of(owner, appended.last) == "events_entities"
 
 
 async def test_making_partitions_again_makes_none(database: Database) -> None:
     """The migration made them; asking again, for as many or fewer, makes none."""
     async with open_journal(database.service_url) as journal:
-        assert [0, 0, 0] == [await ensure(journal.fetch, months) for months in (3, 3, 0)]
-        assert [2, 0] == [await ensure(journal.fetch, months) for months in (5, 5)]
+        assert [await ensure(journal.fetch, months) for months in (3, 3, 0)] == [0, 0, 0]
+        assert [await ensure(journal.fetch, months) for months in (5, 5)] == [2, 0]
 
 
 async def test_many_make_partitions_at_once(database: Database) -> None:
@@ -72,7 +73,7 @@ async def test_many_make_partitions_at_once(database: Database) -> None:
             *(ensure(journal.fetch, 12) for journal in (one, other) * 4),
             *(append_nothing_special(one) for _ in range(20)),
         )
-        assert 9 == sum(results)
+        assert sum(results) == 9
         for month in months_ahead(13):
             await one.append(request(new_stream(int(month.timestamp() * 1_000))))
 
@@ -84,14 +85,16 @@ async def test_partitions_go_on_after_a_pause(database: Database) -> None:
         for name in await owner.fetch("SELECT name FROM journal.partitions WHERE name <> $1", latest):
             await owner.execute(f"DROP TABLE journal.{name['name']}")
         await owner.execute("DELETE FROM journal.partitions WHERE name <> $1", latest)
-        assert 2 == await ensure(journal.fetch, 5)
+        assert await ensure(journal.fetch, 5) == 2
         await journal.append(request(new_stream(int(months_ahead(6)[5].timestamp() * 1_000))))
 
 
 async def ensure(fetch: Any, months: int) -> int:
+    """How many partitions were made."""
     return int((await fetch("SELECT journal.ensure_partitions($1) AS made", months))[0]["made"])
 
 
 async def append_nothing_special(journal: Any) -> int:
+    """Append an event; makes no partition."""
     await journal.append(request())
     return 0

@@ -27,7 +27,7 @@ async def test_exactly_one_writer_wins_each_version(database: Database) -> None:
             )
             winners = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, Appended)]
             losers = [outcome for outcome in outcomes if isinstance(outcome, VersionConflict)]
-            assert (1, 2 * WRITERS - 1) == (len(winners), len(losers))
+            assert (len(winners), len(losers)) == (1, 2 * WRITERS - 1)
             latest = (await journals[0].read_stream(stream))[-1]
             assert (version + 1, enabled(f"writer-{winners[0]}")) == (latest.version, latest.fact().event)
         appended = await asyncio.gather(*noise)
@@ -44,8 +44,8 @@ async def test_one_key_is_used_by_one_of_many_writers(database: Database) -> Non
             outcomes = await asyncio.gather(
                 *(outcome_of(journal.append(request(once=key))) for journal in journals * 2)
             )
-            assert 1 == sum(isinstance(outcome, Appended) for outcome in outcomes)
-        assert 4 == len(await all_events(journals[0]))
+            assert sum(isinstance(outcome, Appended) for outcome in outcomes) == 1
+        assert len(await all_events(journals[0])) == 4
 
 
 async def append_alone(journal: PostgresJournal) -> int:

@@ -1,6 +1,5 @@
 """The life of keys by Hypothesis: any order of what operators and time can do, with a token signed now and then."""
 
-
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -41,6 +40,7 @@ class KeyLife(RuleBasedStateMachine):
             self.keys.apply(Fact(self.keys.version + 1, KEYS_STREAM, self.keys.version + 1, change, MOMENT))
 
     def create(self, ahead: int) -> str:
+        """Make a key that signs after so many seconds."""
         kid = f"key-{len(self.keys.keys)}"
         self.record(decide_created("ES256", kid, {}, self.now, self.now + ahead))
         self.published_since[kid] = self.now
@@ -96,7 +96,7 @@ class KeyLife(RuleBasedStateMachine):
     def exactly_one_key_signs(self) -> None:
         """Whatever happens there is one key that signs, and at most one that waits."""
         status = [key.status for key in self.keys.keys.values()]
-        assert (1, True) == (status.count("current"), status.count("next") <= 1)
+        assert (status.count("current"), status.count("next") <= 1) == (1, True)
 
     @invariant()
     def published_as_long_as_its_tokens_live(self) -> None:
@@ -108,7 +108,7 @@ class KeyLife(RuleBasedStateMachine):
     @invariant()
     def what_is_due_is_done_once(self) -> None:
         """Nothing stays due after it was done, so a chore that runs again appends nothing."""
-        assert [] == decide_due(self.keys, self.now)
+        assert decide_due(self.keys, self.now) == []
 
 
 TestKeyLife = KeyLife.TestCase
@@ -116,6 +116,7 @@ TestKeyLife.settings = settings(max_examples=30, stateful_step_count=25, deadlin
 
 
 def folded(*changes: events.Event) -> KeySet:
+    """The key set that some events make."""
     keys = KeySet()
     for version, change in enumerate(changes, start=1):
         keys.apply(Fact(version, KEYS_STREAM, version, change, MOMENT))
@@ -129,7 +130,7 @@ def test_a_next_key_signs_no_sooner_than_it_was_published_long_enough() -> None:
         events.KeyActivated(kid="one", activated_at=0),
         decide_created("ES256", "two", {}, 100, 100 + AHEAD),
     ]
-    assert [] == decide_due(folded(*first), 99 + AHEAD)
+    assert decide_due(folded(*first), 99 + AHEAD) == []
     assert [decide_activation(folded(*first), "two", 100 + AHEAD)] == decide_due(folded(*first), 100 + AHEAD)
 
 

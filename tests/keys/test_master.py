@@ -12,6 +12,7 @@ KEY = base64.b64encode(bytes(range(32))).decode()
 
 
 def written(path: Path, content: bytes, mode: int = 0o600) -> Path:
+    """A file with this content and mode."""
     path.write_bytes(content)
     path.chmod(mode)
     return path
@@ -31,14 +32,14 @@ def test_the_setting_wins_over_the_file(tmp_path: Path) -> None:
 def test_each_use_has_a_key_of_its_own() -> None:
     """Digests and wrapping never share a key, and none is the master key."""
     keys = load_keys(Settings(master_key=KEY))
-    assert 3 == len({*keys, bytes(range(32))})
+    assert len({*keys, bytes(range(32))}) == 3
     assert {32} == {len(key) for key in keys}
 
 
 def test_derivation_is_fixed() -> None:
     """Stored digests and wrapped keys must open after every upgrade: the derivation is fixed."""
     keys = load_keys(Settings(master_key=KEY))
-    assert ("b18c073bb6f74670", "ece8682414dcb4b8") == (keys.digests.hex()[:16], keys.wrapping.hex()[:16])
+    assert (keys.digests.hex()[:16], keys.wrapping.hex()[:16]) == ("b18c073bb6f74670", "ece8682414dcb4b8")
 
 
 def test_create_makes_a_private_file_once(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_create_makes_a_private_file_once(tmp_path: Path) -> None:
     finally:
         os.umask(umask)
     path = tmp_path / "master.key"
-    assert (0o600, 32) == (stat.S_IMODE(path.stat().st_mode), len(base64.b64decode(path.read_text())))
+    assert (stat.S_IMODE(path.stat().st_mode), len(base64.b64decode(path.read_text()))) == (0o600, 32)
     assert first == load_keys(Settings(home=tmp_path), create=True)
 
 
@@ -72,7 +73,7 @@ def test_a_named_file_is_never_made(tmp_path: Path) -> None:
     """A path that the operator named and mistyped is told, not filled with a new key."""
     with pytest.raises(MasterKeyError):
         load_keys(Settings(home=tmp_path, master_key_file=tmp_path / "typo"), create=True)
-    assert [] == list(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_home_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ each_pair = pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 def test_signs_and_verifies_with_the_published_jwk(pair: KeyPair) -> None:
     """What the private half signs a plain library verifies with the published JWK."""
     token = jwt.encode({"sub": "alpha"}, pair.private, algorithm=pair.jwk["alg"])
-    assert {"sub": "alpha"} == jwt.decode(token, jwt.PyJWK(pair.jwk).key, algorithms=[pair.jwk["alg"]])
+    assert jwt.decode(token, jwt.PyJWK(pair.jwk).key, algorithms=[pair.jwk["alg"]]) == {"sub": "alpha"}
 
 
 @each_pair
@@ -44,7 +44,7 @@ def test_what_was_wrapped_is_unwrapped(pair: KeyPair) -> None:
     opened = unwrap(pair.kid, wrap(pair, WRAPPING), WRAPPING)
     assert pair.private.private_numbers() == opened.private_numbers() if hasattr(opened, "private_numbers") else True
     token = jwt.encode({"sub": "alpha"}, opened, algorithm=pair.jwk["alg"])
-    assert {"sub": "alpha"} == jwt.decode(token, jwt.PyJWK(pair.jwk).key, algorithms=[pair.jwk["alg"]])
+    assert jwt.decode(token, jwt.PyJWK(pair.jwk).key, algorithms=[pair.jwk["alg"]]) == {"sub": "alpha"}
 
 
 def test_wrapping_twice_differs() -> None:

@@ -13,6 +13,7 @@ from tests.projections.histories import MOMENT, NAMES, Writer, access_histories
 
 
 def folded(facts: Iterable[Fact]) -> AccessModel:
+    """The model that some facts make."""
     model = AccessModel()
     for fact in facts:
         model.apply(fact)
@@ -20,6 +21,7 @@ def folded(facts: Iterable[Fact]) -> AccessModel:
 
 
 def contents(model: AccessModel) -> tuple[object, ...]:
+    """All that a model holds."""
     return model.resources, model.roles, model.clients, {name: model.version_of(client_stream(name)) for name in NAMES}
 
 
@@ -29,6 +31,7 @@ def reread(facts: Iterable[Fact]) -> list[Fact]:
 
 
 def client(*changes: events.Event) -> AccessModel:
+    """A model of one client to which this happened."""
     writer = Writer()
     registered = events.ClientRegistered(
         client_id="alpha", auth_method="client_secret_basic", scopes=("read:a",), roles=("beta",), secret_digest="one"
@@ -112,15 +115,15 @@ def test_a_client_that_uses_no_secret_has_none(method: events.AuthMethod) -> Non
     """Secrets end with the method that needs them, also when the method comes back."""
     away = events.ClientUpdated(client_id="alpha", auth_method=method)
     back = events.ClientUpdated(client_id="alpha", auth_method="client_secret_basic")
-    assert () == client(away).clients["alpha"].secrets
-    assert () == client(away, back).clients["alpha"].secrets
+    assert client(away).clients["alpha"].secrets == ()
+    assert client(away, back).clients["alpha"].secrets == ()
 
 
 def test_disabled_enabled_removed() -> None:
     """A client is disabled until it is enabled, and gone once removed."""
     off, on = events.ClientDisabled(client_id="alpha"), events.ClientEnabled(client_id="alpha")
-    assert [False, True] == [client(*steps).clients["alpha"].enabled for steps in ((off,), (off, on))]
-    assert {} == client(events.ClientRemoved(client_id="alpha")).clients
+    assert [client(*steps).clients["alpha"].enabled for steps in ((off,), (off, on))] == [False, True]
+    assert client(events.ClientRemoved(client_id="alpha")).clients == {}
 
 
 @pytest.mark.parametrize(

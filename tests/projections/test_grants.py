@@ -19,10 +19,12 @@ REVOKED = events.TokenRevoked(number=1, client_id="alpha", reason="client_reques
 
 
 def of_grant(facts: Iterable[Fact], grant_id: UUID) -> list[Fact]:
+    """The facts of one grant."""
     return [fact for fact in facts if fact.stream == grant_id]
 
 
 def history(*happened: events.Event) -> list[Fact]:
+    """Facts of one grant, in order."""
     writer = Writer()
     for event in happened:
         writer.write(GRANT, event)
@@ -111,7 +113,7 @@ def test_living_grants_are_not_swept() -> None:
     cache = GrantCache(1_000)
     for second in range(500):
         cache.apply(Fact(second + 1, new_stream(), 1, issued(at=second, lifetime=86_400), MOMENT))
-    assert 500 == len(cache)
+    assert len(cache) == 500
 
 
 def test_a_revocation_that_arrives_during_a_load_counts() -> None:
@@ -141,7 +143,7 @@ def test_a_grant_without_events_is_none() -> None:
     cache = GrantCache(10)
     cache.begin_load(GRANT)
     assert cache.finish_load(GRANT, [], now=200) is None
-    assert 0 == len(cache)
+    assert len(cache) == 0
 
 
 def test_an_expired_grant_that_is_loaded_is_told_but_not_kept() -> None:
@@ -149,7 +151,7 @@ def test_an_expired_grant_that_is_loaded_is_told_but_not_kept() -> None:
     cache = GrantCache(10)
     cache.begin_load(GRANT)
     assert cache.finish_load(GRANT, history(issued(at=0, lifetime=10)), now=200) is not None
-    assert 0 == len(cache)
+    assert len(cache) == 0
 
 
 @pytest.mark.parametrize(

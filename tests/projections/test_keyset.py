@@ -13,6 +13,7 @@ from tests.projections.test_access_model import reread
 
 
 def folded(facts: Iterable[Fact]) -> KeySet:
+    """The key set that some facts make."""
     keys = KeySet()
     for fact in facts:
         keys.apply(fact)

@@ -25,7 +25,7 @@ RECORDED = RecordedEvent(
 
 def test_subject_carries_type_and_client() -> None:
     """The subject is `tally.v1.<type>.<client id>`."""
-    assert "tally.v1.token.issued.billing-worker" == subject_of("token.issued", "billing-worker")
+    assert subject_of("token.issued", "billing-worker") == "tally.v1.token.issued.billing-worker"
 
 
 def test_headers_are_cloudevents() -> None:
@@ -62,7 +62,7 @@ def test_a_claimed_client_is_nobody() -> None:
     rejected = events.AccessRejected(
         endpoint="token", error="invalid_client", reason="unknown_client", status=401, claimed_client="a.b.>"
     )
-    assert "_" == client_of(rejected)
+    assert client_of(rejected) == "_"
 
 
 def test_fact_is_the_decoded_event_at_its_place() -> None:

@@ -53,7 +53,7 @@ def test_a_new_field_has_a_default(event_type: str) -> None:
         for name, field in fields_of(events.EVENT_TYPES[event_type]).items()
         if name not in KEPT_FIELDS[event_type]
     }
-    assert [] == [name for name, field in added.items() if field == "required"]
+    assert [name for name, field in added.items() if field == "required"] == []
 
 
 @every_sample

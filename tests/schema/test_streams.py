@@ -35,24 +35,24 @@ def test_entity_streams_sort_behind_every_grant(now_ms: int, kind: str, name: st
     """What lives long is in the partition that is never dropped, whatever the time."""
     entity = entity_stream(kind, name)
     assert new_stream(now_ms) < ENTITY_STREAMS_FROM <= entity
-    assert (8, uuid.RFC_4122, 0xFF) == (entity.version, entity.variant, entity.bytes[0])
+    assert (entity.version, entity.variant, entity.bytes[0]) == (8, uuid.RFC_4122, 0xFF)
 
 
 @given(st.text())
 def test_entity_streams_are_the_same_for_the_same_name_only(name: str) -> None:
     """Two writers of one thing meet in one stream; things of different kinds do not."""
     assert client_stream(name) == client_stream(name)
-    assert 4 == len({client_stream(name), role_stream(name), resource_stream(name), KEYS_STREAM})
+    assert len({client_stream(name), role_stream(name), resource_stream(name), KEYS_STREAM}) == 4
     assert client_stream(name) != client_stream(name + "x")
 
 
 def test_entity_stream_ids_never_change() -> None:
     """A stream id is kept in the journal for good: its derivation is fixed."""
-    assert "ffaea04f-3d7f-8fd7-ba95-f8a864f94ccc" == str(client_stream("billing-worker"))
-    assert "ff000000-0000-0000-0000-000000000000" == str(ENTITY_STREAMS_FROM)
-    assert "ffde3bc9-9cc6-8fb1-85fa-9dd2f545cd2b" == str(KEYS_STREAM)
+    assert str(client_stream("billing-worker")) == "ffaea04f-3d7f-8fd7-ba95-f8a864f94ccc"
+    assert str(ENTITY_STREAMS_FROM) == "ff000000-0000-0000-0000-000000000000"
+    assert str(KEYS_STREAM) == "ffde3bc9-9cc6-8fb1-85fa-9dd2f545cd2b"
 
 
 def test_grant_streams_do_not_repeat() -> None:
     """74 random bits: grants of the same millisecond have different ids."""
-    assert 10_000 == len({new_stream(1_767_225_600_000) for _ in range(10_000)})
+    assert len({new_stream(1_767_225_600_000) for _ in range(10_000)}) == 10_000

@@ -38,7 +38,7 @@ def test_access_token_leads_to_its_grant(grant_id: UUID) -> None:
 def test_handles_tell_what_they_are() -> None:
     """Handles have a fixed length and prefix, so that scanners find them, and base64url after it."""
     token, secret = new_access_token(new_stream()), new_client_secret()
-    assert (7 + 22 + 43 + 6, 7 + 43 + 6) == (len(token), len(secret))
+    assert (len(token), len(secret)) == (7 + 22 + 43 + 6, 7 + 43 + 6)
     assert token.startswith(ACCESS_TOKEN)
     assert secret.startswith(CLIENT_SECRET)
     assert set(token + secret) <= set(BASE64URL)
@@ -47,8 +47,8 @@ def test_handles_tell_what_they_are() -> None:
 def test_handles_do_not_repeat() -> None:
     """Each handle has 256 random bits of its own, also within one grant."""
     grant_id = new_stream()
-    assert 1_000 == len({new_access_token(grant_id) for _ in range(1_000)})
-    assert 1_000 == len({new_client_secret() for _ in range(1_000)})
+    assert len({new_access_token(grant_id) for _ in range(1_000)}) == 1_000
+    assert len({new_client_secret() for _ in range(1_000)}) == 1_000
 
 
 @given(st.data())
@@ -97,14 +97,14 @@ def test_digest_matches_its_own_text_only(one: str, other: str) -> None:
     digest = DIGESTER.digest(one)
     assert (one == other) == DIGESTER.matches(other, digest)
     assert not Digester(bytes(32)).matches(one, digest)
-    assert (43, 32) == (len(digest), len(DIGESTER.raw(one)))
+    assert (len(digest), len(DIGESTER.raw(one))) == (43, 32)
 
 
 def test_digest_is_fixed() -> None:
     """Digests are kept in the journal for good: how they are made is fixed."""
-    assert "eGk3CO7hz4cJ7W-ozH4U285WyUwfa1xvyVgaaeqmtIU" == DIGESTER.digest("tly_cs_example")
+    assert DIGESTER.digest("tly_cs_example") == "eGk3CO7hz4cJ7W-ozH4U285WyUwfa1xvyVgaaeqmtIU"
 
 
 def test_digest_takes_whatever_a_caller_sends() -> None:
     """Text that is not valid Unicode has a digest, too."""
-    assert 43 == len(DIGESTER.digest("\ud800\0"))
+    assert len(DIGESTER.digest("\ud800\0")) == 43

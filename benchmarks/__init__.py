@@ -1,0 +1,1 @@
+"""Benchmarks: the whole product pinned to one core, the load on another."""
