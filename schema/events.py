@@ -112,7 +112,7 @@ class ClientUpdated(ClientSettings, frozen=True, kw_only=True):
 
 
 class ClientSecretRotated(Event, frozen=True, kw_only=True):
-    """A client got a new secret; the ones before it work until `previous_expire_at`."""
+    """A client got a new secret; the one before it works until `previous_expire_at`, older ones no more."""
 
     TYPE: ClassVar[str] = "client.secret_rotated"
     client_id: str

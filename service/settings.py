@@ -51,6 +51,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_body: Annotated[int, Meta(ge=1_024)] = 65_536
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    def __repr__(self) -> str:
+        """The home alone: URLs hold passwords, and the master key is a key."""
+        return f"Settings(home={str(self.home)!r})"
+
     @property
     def migration_url(self) -> str | None:
         """The URL whose role owns the schema: the owner's where one is given, else the service's."""

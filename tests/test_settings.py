@@ -45,7 +45,7 @@ def test_every_setting_is_read_from_its_variable() -> None:
         ("SECRET_OVERLAP", "-1"),
         ("KEY_PUBLISH_AHEAD", "-1"),
         ("JWKS_MAX_AGE", "-1"),
-        ("ASSERTION_MAX_LIFETIME", "3601"),
+        ("ASSERTION_MAX_LIFETIME", "0"),
         ("COMMIT_DEADLINE", "0"),
         ("COMMIT_DEADLINE", "nan"),
         ("COMMIT_DEADLINE", "inf"),

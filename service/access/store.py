@@ -46,7 +46,7 @@ _QUEUE = 16
 
 
 class AppliedFile(NamedTuple):
-    """A file that was applied: what it changed, as lines, and the secrets of new clients, by client id."""
+    """A file that was applied: what it changed, as lines, and the secrets of new clients that no file keeps, by id."""
 
     lines: list[str]
     secrets: dict[str, str]
@@ -228,7 +228,9 @@ async def apply_access_file(settings: Settings, path: Path) -> AppliedFile:
             show=shown.append,
             secret_files=document.secret_files,
         )
-    return AppliedFile([*(line for plan in shown for line in difference(plan)), *applied.notes], applied.secrets)
+    lines = [line for plan in shown for line in difference(plan)]
+    shown_once = {name: secret for name, secret in applied.secrets.items() if name not in document.secret_files}
+    return AppliedFile([*lines, *applied.notes], shown_once)
 
 
 def _actor() -> str:

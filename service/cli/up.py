@@ -15,7 +15,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from service.access.document import read_document
-from service.access.errors import AccessError
+from service.access.errors import AccessError, Interrupted
+from service.cli.access_output import print_secrets
 from service.cli.hints import hints
 from service.embedded.errors import EmbeddedError
 from service.embedded.product import Plan, run
@@ -123,11 +124,13 @@ async def _prepare(access: Path | None, environment: Mapping[str, str]) -> None:
     try:
         await ensure_master_key(settings)
         applied = None if access is None else await apply_access_file(settings, access)
+    except Interrupted as error:
+        print_secrets(error.applied.secrets)
+        raise EmbeddedError(str(error)) from error
     except (AccessError, MasterKeyError, JournalError) as error:
         raise EmbeddedError(str(error)) from error
     if applied is None:
         return
     for line in applied.lines:
         click.echo(line)
-    for client_id, secret in applied.secrets.items():
-        click.echo(f"the secret of {client_id}, shown once: {secret}")
+    print_secrets(applied.secrets)

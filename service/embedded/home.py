@@ -26,7 +26,7 @@ from service.embedded.errors import EmbeddedError
 from service.embedded.files import make_private_dir, told, write_private
 
 OPEN_TO_GROUP = 0o710
-OURS = ("lock", "secrets.json", "master.key")
+OURS = ("lock", "secrets.json", "master.key", "secrets")
 
 
 class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,15 +16,16 @@ GRANT_TYPE = "client_credentials"
 
 scope_sets = st.lists(st.sampled_from(SCOPES), unique=True).map(tuple)
 uri_sets = st.lists(st.sampled_from(URIS), unique=True).map(tuple)
+some_uris = st.one_of(st.sampled_from(URIS).map(lambda uri: (uri,)), st.just(URIS), uri_sets)
 
 clients = st.builds(
     events.ClientRegistered,
     client_id=st.just("alpha"),
     auth_method=st.just("client_secret_basic"),
-    grants=st.sampled_from(((), (GRANT_TYPE,), (GRANT_TYPE, "refresh_token"))),
+    grants=st.sampled_from(((GRANT_TYPE,), (GRANT_TYPE, "refresh_token"), ())),
     scopes=scope_sets,
     roles=st.lists(st.sampled_from(ROLES), unique=True).map(tuple),
-    resources=uri_sets,
+    resources=some_uris,
     introspects=uri_sets,
     token_format=st.sampled_from(("jwt", "opaque")),
     access_token_lifetime=st.none() | st.integers(1, 200_000),
@@ -35,7 +36,7 @@ clients = st.builds(
 def models(draw: st.DrawFn) -> AccessModel:
     """Some resources, some roles, and the client `alpha`."""
     model = AccessModel()
-    for uri in draw(uri_sets):
+    for uri in draw(st.just(URIS) | uri_sets):
         described = dict.fromkeys(draw(scope_sets), "…")
         model.apply(
             Fact(1, resource_stream(uri), 1, events.ResourceRegistered(uri=uri, scopes=described), MOMENT),

@@ -13,14 +13,14 @@ from tests.journal.benches import open_journal
 from tests.journal.contract import request
 from tests.servers import Database
 
-EVENT = "(9, gen_random_uuid(), 1, 'client.enabled', '_', '{}', 'x', NULL, NULL, now())"
+INSERT = "INSERT INTO {} VALUES (9, gen_random_uuid(), 1, 'client.enabled', '_', '{{}}', 'x', NULL, NULL, now())"
 
 REFUSED = {
     "update an event": "UPDATE journal.events SET data = '{}'",
     "delete an event": "DELETE FROM journal.events",
     "truncate events": "TRUNCATE journal.events",
-    "insert an event": "INSERT INTO journal.events VALUES " + EVENT,
-    "insert into a partition": "INSERT INTO journal.events_entities VALUES " + EVENT,
+    "insert an event": INSERT.format("journal.events"),
+    "insert into a partition": INSERT.format("journal.events_entities"),
     "delete from a partition": "DELETE FROM journal.events_entities",
     "truncate a partition": "TRUNCATE journal.events_entities",
     "drop a partition": "DROP TABLE journal.events_entities",
