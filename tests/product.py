@@ -35,7 +35,7 @@ class Product:
         self._workers = workers
         self._access = access
         self._env = {key: value for key, value in os.environ.items() if not key.startswith("TALLYSTICK_")} | dict(env)
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._log = home.parent / f"{home.name}.log"
         self._port = "0"
 
@@ -53,7 +53,7 @@ class Product:
                 [*COMMAND, *arguments, "--access", str(self._access)],
                 stdout=subprocess.PIPE,
                 stderr=log,
-                text=True,
+                bufsize=0,  # unbuffered, so that select() tells of every line
                 env=self._env,
             )
         self.url = self._wait_for_ready()
@@ -118,7 +118,7 @@ class Product:
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until:
             if select.select([self._process.stdout], [], [], 0.2)[0]:
-                line = self._process.stdout.readline()
+                line = self._process.stdout.readline().decode()
                 if found := _READY.match(line):
                     return found[1]
                 if not line and self._process.poll() is not None:

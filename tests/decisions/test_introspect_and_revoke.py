@@ -1,6 +1,6 @@
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projections.access_model import AccessModel, Client
@@ -12,6 +12,8 @@ from service.errors import InvalidGrant, Rejection, TokenNotActive, Unauthorized
 from tests.decisions.strategies import URIS, client_of, models
 
 times = st.integers(0, 100)
+seldom = st.sampled_from((False, False, False, True))
+callers = st.just(URIS) | st.lists(st.sampled_from(URIS)).map(tuple)
 
 
 def client(client_id: str, introspects: tuple[str, ...] = ()) -> Client:
@@ -24,18 +26,18 @@ def grants(draw: st.DrawFn) -> Grant:
     """A grant of some tokens, of this client or another."""
     tokens = {
         number: Token(
-            client_id=draw(st.sampled_from(("alpha", "beta"))),
+            client_id=draw(st.sampled_from(("alpha", "alpha", "beta"))),
             subject="alpha",
             audience=draw(st.sampled_from(URIS)),
             scope="read:a",
             issued_at=0,
-            expires_at=draw(times),
+            expires_at=draw(st.just(100) | times),
             digest=None,
-            revoked=draw(st.booleans()),
+            revoked=draw(seldom),
         )
         for number in range(1, draw(st.integers(1, 3)) + 1)
     }
-    return Grant(version=len(tokens), revoked=draw(st.booleans()), tokens=tokens)
+    return Grant(version=len(tokens), revoked=draw(seldom), tokens=tokens)
 
 
 def introspected(model: AccessModel, caller: Client, grant: Grant, number: int, now: float) -> Token | None:
@@ -46,7 +48,8 @@ def introspected(model: AccessModel, caller: Client, grant: Grant, number: int, 
         return None
 
 
-@given(models(), grants(), st.integers(0, 4), times, st.lists(st.sampled_from(URIS)).map(tuple))
+@settings(max_examples=300)
+@given(models(), grants(), st.integers(0, 3), times, callers)
 def test_active_is_exactly_this(
     model: AccessModel, grant: Grant, number: int, now: int, introspects: tuple[str, ...]
 ) -> None:
@@ -99,6 +102,14 @@ def test_the_audit_learns_why(change: dict[str, object], reason: str) -> None:
     assert (reason, "grant.1") == (refused.value.reason, refused.value.token_id)
 
 
+def test_tokens_of_a_disabled_client_are_not_active() -> None:
+    """A disabled client's token is active for nobody until the client is enabled again."""
+    model, grant = AccessModel(), Grant(version=1, tokens={1: _token()})
+    for enabled in (True, False, True):
+        model.clients["alpha"] = msgspec.structs.replace(client("alpha"), enabled=enabled)
+        assert enabled == (introspected(model, client("api", URIS), grant, 1, 10) is not None)
+
+
 def test_a_client_that_introspects_nothing_is_refused() -> None:
     """Introspection is for resources only."""
     check_introspector(client("api", URIS))
@@ -114,7 +125,8 @@ def revoked(caller: Client, grant: Grant, number: int, now: float) -> events.Tok
         return rejection.reason
 
 
-@given(grants(), st.integers(0, 4), times)
+@settings(max_examples=300)
+@given(grants(), st.integers(0, 3), times)
 def test_revocation_is_exactly_this(grant: Grant, number: int, now: int) -> None:
     """A client ends its own living tokens; another's it may not; where nothing is left there is no second event."""
     token = grant.tokens.get(number)

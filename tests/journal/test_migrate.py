@@ -58,9 +58,15 @@ def test_a_second_run_does_nothing(database: Database) -> None:
 
 
 def test_two_runs_at_once(empty: str) -> None:
-    """Of runs that start together one applies the files, the others find nothing to do."""
-    with ThreadPoolExecutor() as threads:
-        done = sorted(threads.map(migrate, [empty] * 3), key=len)
+    """Of runs that meet in the middle one applies the files, the others wait and find nothing to do."""
+    with psycopg.connect(empty, autocommit=True) as holder, ThreadPoolExecutor() as threads:
+        holder.execute("SELECT pg_advisory_lock(hashtext('tallystick.partitions'))")
+        runs = [threads.submit(migrate, empty) for _ in range(3)]
+        try:
+            wait_until_waiting(holder, "%", 3)
+        finally:
+            holder.execute("SELECT pg_advisory_unlock_all()")
+        done = sorted((run.result() for run in runs), key=len)
     assert done == [[], [], FILES]
 
 
@@ -103,7 +109,7 @@ def test_killed_in_the_middle(empty: str) -> None:
         holder.execute("SELECT pg_advisory_lock(hashtext('tallystick.partitions'))")
         code = f"from service.journal.migrate import migrate; migrate({empty!r})"
         with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) as run:
-            wait_until_it_waits(holder)
+            wait_until_waiting(holder, "%ensure_partitions%", 1)
             run.send_signal(signal.SIGKILL)
         assert applied(holder) == ["0001-journal"]
         holder.execute("SELECT pg_advisory_unlock_all()")
@@ -139,13 +145,13 @@ def applied(session: psycopg.Connection[tuple[object, ...]]) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-def wait_until_it_waits(session: psycopg.Connection[tuple[object, ...]]) -> None:
-    """Return once another session waits inside the migration that makes partitions."""
+def wait_until_waiting(session: psycopg.Connection[tuple[object, ...]], query: str, sessions: int) -> None:
+    """Return once so many sessions of this database wait for an advisory lock in a query like this."""
     waiting = (
-        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
-        " AND query LIKE '%ensure_partitions%'"
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        " AND wait_event = 'advisory' AND query LIKE %s"
     )
     deadline = time.monotonic() + 20
-    while not session.execute(waiting.encode()).fetchall():
-        assert time.monotonic() < deadline, "the migration never came to the partitions"
+    while len(session.execute(waiting, (query,)).fetchall()) < sessions:
+        assert time.monotonic() < deadline, "the migrations never came so far"
         time.sleep(0.01)

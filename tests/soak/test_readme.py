@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -58,7 +57,6 @@ class _Up:
     def _read_hints(self) -> None:
         assert self._process.stdout is not None
         while not any("audit check" in line for line in self.lines):
-            assert select.select([self._process.stdout], [], [], FIRST_START)[0], self.lines
             line = self._process.stdout.readline()
             assert line, self.lines
             self.lines.append(line)
