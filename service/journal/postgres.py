@@ -124,7 +124,10 @@ class PostgresJournal:
             )
         except (*_CONNECTION_FAILURES, asyncpg.PostgresError, TimeoutError) as error:
             raise JournalUnavailable(f"no connection to Postgres: {error}") from error
-        await self._connected()
+        try:
+            await self._connected()
+        except asyncpg.PostgresError as error:
+            raise JournalUnavailable(f"the database is not of this version: {error}; see tallystick migrate") from error
         self._group.start()
 
     async def stop(self) -> None:
@@ -221,7 +224,9 @@ class PostgresJournal:
 
 
 async def _cut_off_if_cancelled(connection: Link, work: Callable[[Link], Awaitable[T]]) -> T:
-    """Run a query; if it is given up, cut the connection off: to wait until a silent server takes note would be no bound."""
+    """Run a query; if it is given up, cut the connection off: to wait until a silent server takes note would be no
+    bound.
+    """
     try:
         return await work(connection)
     except asyncio.CancelledError:

@@ -82,9 +82,9 @@ async def outcome_of(append: Awaitable[Appended]) -> Appended | JournalError:
         return error
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
     """Return once a condition of this process holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.001)
 

@@ -26,6 +26,7 @@ class Proxy:
         self.answers = asyncio.Event()
         self.held = asyncio.Event()
         self.connections = 0
+        self._stranded = 0
 
     @property
     def url(self) -> str:
@@ -63,6 +64,10 @@ class Proxy:
         self.hold_requests()
         self.hold_answers()
 
+    def strand(self) -> None:
+        """The connections of now are silent for good, as after a lost route; new ones pass."""
+        self._stranded = self.connections
+
     def release(self) -> None:
         """Everything passes, first what was held."""
         self.requests.set()
@@ -77,6 +82,7 @@ class Proxy:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        number = self.connections
         try:
             upstream_reader, upstream_writer = await self._open_upstream()
         except OSError:
@@ -87,7 +93,7 @@ class Proxy:
             (upstream_reader, writer, self.answers),
         ):
             self._wires.add(target)
-            pump = asyncio.create_task(self._pump(source, target, gate))
+            pump = asyncio.create_task(self._pump(number, source, target, gate))
             self._pumps.add(pump)
             pump.add_done_callback(self._pumps.discard)
 
@@ -98,10 +104,14 @@ class Proxy:
             return await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.{port}")
         return await asyncio.open_connection(self._upstream.hostname or folder or "127.0.0.1", port)
 
-    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, gate: asyncio.Event) -> None:
+    async def _pump(
+        self, number: int, source: asyncio.StreamReader, target: asyncio.StreamWriter, gate: asyncio.Event
+    ) -> None:
         try:
             with contextlib.suppress(OSError):
                 while chunk := await source.read(_CHUNK):
+                    if number <= self._stranded:
+                        await asyncio.Event().wait()
                     if not gate.is_set():
                         self.held.set()
                         await gate.wait()

@@ -150,6 +150,15 @@ async def test_postgres_refuses_the_commit(bed: Bed, code: str) -> None:
     assert len(await all_events(bed.beside)) == 2
 
 
+async def test_a_connection_that_went_silent_for_good_is_given_up(bed: Bed) -> None:
+    """Where the route is lost and nobody closes the connection, the journal makes another one by itself."""
+    bed.wire.strand()
+    assert isinstance(await outcome_of(bed.journal.append(request())), JournalTimeout)
+    await until(lambda: bed.journal.queue_depth == 0, seconds=15)
+    assert isinstance(await bed.journal.append(request()), Appended)
+    assert len(await all_events(bed.beside)) == 2
+
+
 async def test_postgres_away_for_a_while(bed: Bed) -> None:
     """While every connection is refused each append is told so; with the first that is let in all is well."""
     bed.wire.hold()

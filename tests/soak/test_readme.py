@@ -74,7 +74,9 @@ class _Up:
 
 
 def test_make_up_from_a_clean_clone(clone: Path) -> None:
-    """The first start is ready in time and the printed lines work as printed; a later start is ready in five seconds."""
+    """The first start is ready in time and the printed lines work as printed; a later start is ready in five
+    seconds.
+    """
     first = _Up(clone)
     try:
         tried = subprocess.run(
@@ -98,6 +100,6 @@ def test_make_up_from_a_clean_clone(clone: Path) -> None:
 def test_make_help_lists_the_targets(clone: Path) -> None:
     """`make help` names every target that the README names."""
     listed = subprocess.run(["make", "help"], cwd=clone, capture_output=True, text=True, check=True).stdout
-    named = set(re.findall(r"make ([a-z-]+)", (ROOT / "README.md").read_text()))
+    named = set(re.findall(r"(?:`|^    )make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
 
     assert {name for name in named if f"make {name} " not in listed} == set()
