@@ -1,6 +1,6 @@
 """`python -m benchmarks`: rates of the hot endpoints, with Postgres, NATS, service and relay pinned to one core.
 
-The load is `wrk` on another core. Every counted answer was a good one, and at the end `tallystick audit check` has to be
+The load is `wrk` on another core. Every answer is looked at, and at the end `tallystick audit check` has to be
 clean: each issuance that was counted is committed, published and equal in both places.
 """
 
@@ -53,7 +53,9 @@ def main() -> int:
         checked = product.cli("audit", "check", check=False)
         print(checked.stdout.strip())
     if options.json is not None:
-        options.json.write_text(json.dumps([result._asdict() for result in results], indent=2))
+        options.json.write_text(
+            json.dumps([result._asdict() | {"cpu": dict(result.cpu)} for result in results], indent=2)
+        )
     return checked.returncode
 
 

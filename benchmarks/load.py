@@ -6,7 +6,9 @@ import re
 import subprocess
 import tempfile
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 _SCRIPT = """
@@ -50,7 +52,7 @@ class Measured(NamedTuple):
     p50_ms: float
     p99_ms: float
     bad: int
-    cpu: dict[str, float] = {}
+    cpu: Mapping[str, float] = MappingProxyType({})
 
 
 def measure(case: Case, seconds: int, connections: int, core: str) -> Measured:

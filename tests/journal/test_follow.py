@@ -2,14 +2,18 @@
 
 import asyncio
 import random
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
+from projections.state import WorkerState
 from schema import events
 from schema.envelope import Fact
 from schema.streams import KEYS_STREAM, client_stream, new_stream, resource_stream
+from service.journal.follow import Follower
 from service.journal.port import Append, JournalUnavailable
 from tests.journal.benches import open_journal, owner_session
 from tests.journal.contract import all_events, enabled, until
@@ -255,15 +259,42 @@ async def test_a_worker_that_stops_gives_its_lease_up(database: Database) -> Non
         await other.follower.settled(await other.revoke(await other.issue()))
 
 
-async def poison(database: Database, *, kind: str = "token.teleported", skip: int = 1) -> int:
+@pytest.mark.parametrize("statement", [1, 2])
+async def test_a_worker_that_starts_during_a_revocation(database: Database, statement: int) -> None:
+    """Whatever is committed between the statements of a first renewal, the new worker never answers from before it."""
+    async with open_worker(database.service_url, bound=BOUND) as revoker:
+        async with open_journal(database.service_url) as journal:
+            follower = Follower(database.service_url, WorkerState(100), uuid.uuid4(), BOUND)
+            newcomer = Worker(journal, follower.state, follower)
+            original, settled, asked = journal.fetch, list[int](), 0
+
+            async def fetch(query: str, *arguments: object) -> list[Any]:
+                nonlocal asked
+                rows = await original(query, *arguments)
+                asked += 1
+                if asked == statement:
+                    settled.append(await revoker.revoke(await revoker.issue()))
+                    await revoker.follower.settled(settled[0])
+                return rows
+
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(journal, "fetch", fetch)
+                await follower.start(journal)
+            late = newcomer.may_answer_from_before(settled[0])
+            await follower.stop()
+            assert not late
+
+
+async def poison(database: Database, *, kind: str = "token.teleported", data: str = "{}", skip: int = 1) -> int:
     """What no program of ours does: the owner writes past the append function. Returns the head."""
     async with owner_session(database) as owner, owner.transaction():
         head = await owner.fetchval("UPDATE journal.head SET position = position + $1 RETURNING position", skip)
         await owner.execute(
-            "INSERT INTO journal.events VALUES ($1, $2, 1, $3, '_', '{}', 'x', NULL, NULL, now())",
+            "INSERT INTO journal.events VALUES ($1, $2, 1, $3, '_', $4, 'x', NULL, NULL, now())",
             head,
             new_stream(),
             kind,
+            data,
         )
         await owner.execute("SELECT pg_notify('tallystick_journal', $1)", str(head))
         return int(head)
@@ -300,7 +331,8 @@ async def test_own_poison_halts(worker: Worker) -> None:
 
 async def test_a_hole_in_the_journal_halts(worker: Worker, database: Database) -> None:
     """A position that is missing is as bad as one that cannot be read: it may have been a revocation."""
-    position = await poison(database, kind="access.rejected", skip=3)
+    (harmless, *_), kind = refusals().events, "access.rejected"
+    position = await poison(database, kind=kind, data=events.encode(harmless).decode(), skip=3)
     await until(lambda: worker.follower.poison is not None)
     await halted_before(worker, position - 2)
 
