@@ -53,9 +53,8 @@ def main() -> int:
         checked = product.cli("audit", "check", check=False)
         print(checked.stdout.strip())
     if options.json is not None:
-        options.json.write_text(
-            json.dumps([result._asdict() | {"cpu": dict(result.cpu)} for result in results], indent=2)
-        )
+        measured = [result._asdict() | {"cpu": dict(result.cpu)} for result in results]
+        options.json.write_text(json.dumps({"machine": describe_machine(), "measured": measured}, indent=2))
     return checked.returncode
 
 

@@ -32,13 +32,17 @@ _NO_CLIENT = "_"
 
 
 class Exchange:
-    """A request, and who it is from as far as that is known by now."""
+    """A request, and who it is from as far as that is known by now.
+
+    `client_id` is the registered client that it claims to be from; it is the actor of an event only once it is proven.
+    """
 
     def __init__(self, core: Core, endpoint: str, request: HttpRequest) -> None:
         self.core = core
         self.endpoint = endpoint
         self.request = request
         self.client_id: str | None = None
+        self._actor = _NO_CLIENT
         self._form: Mapping[str, str] = {}
         self._once: SingleUse | None = None
 
@@ -55,6 +59,7 @@ class Exchange:
         if claimed is not None:
             self.client_id = claimed.client_id
         caller = self.core.authenticator.authenticate(credentials, time.time())
+        self._actor = caller.client.client_id
         self._once = caller.once
         return caller
 
@@ -71,7 +76,7 @@ class Exchange:
         Raises InvalidClient when the proof was used before, VersionConflict or JournalUnavailable.
         """
         once, self._once = self._once, None
-        context = self.request.context(actor=self.client_id or _NO_CLIENT)
+        context = self.request.context(actor=self._actor)
         try:
             return await self.core.journal.append(Append(stream, expected_version, events, context, once))
         except AlreadyUsed:

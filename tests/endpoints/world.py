@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 import httpx
 import jwt
@@ -198,7 +198,7 @@ class World:
     def _remember(self, form: Mapping[str, str], headers: Mapping[str, str]) -> None:
         values = [form[name] for name in _SECRET_FIELDS if name in form]
         values += [party.secret for party in (self.service, self.other, self.api)]
-        values.append(headers.get("Authorization", "").partition(" ")[2])
+        values += _basic_secrets(headers.get("Authorization", ""))
         self.secrets.update(value for value in values if len(value) >= 12)
 
     def _check_receipt(self, endpoint: str, answer: Answer) -> None:
@@ -234,6 +234,16 @@ class World:
 def fresh_party() -> Party:
     """A party that is not registered yet."""
     return Party(f"party-{uuid.uuid4().hex[:12]}", new_client_secret())
+
+
+def _basic_secrets(header: str) -> list[str]:
+    """What is secret in a Basic header: all of it, and the secret as it is written and as it is meant."""
+    encoded = header.partition(" ")[2]
+    try:
+        secret = b64decode(encoded).decode().partition(":")[2]
+    except ValueError:
+        return [encoded]
+    return [encoded, secret, unquote_plus(secret)]
 
 
 def basic(client_id: str, secret: str) -> dict[str, str]:

@@ -262,27 +262,29 @@ async def test_a_worker_that_stops_gives_its_lease_up(database: Database) -> Non
 @pytest.mark.parametrize("statement", [1, 2])
 async def test_a_worker_that_starts_during_a_revocation(database: Database, statement: int) -> None:
     """Whatever is committed between the statements of a first renewal, the new worker never answers from before it."""
-    async with open_worker(database.service_url, bound=BOUND) as revoker:
-        async with open_journal(database.service_url) as journal:
-            follower = Follower(database.service_url, WorkerState(100), uuid.uuid4(), BOUND)
-            newcomer = Worker(journal, follower.state, follower)
-            original, settled, asked = journal.fetch, list[int](), 0
+    async with (
+        open_worker(database.service_url, bound=BOUND) as revoker,
+        open_journal(database.service_url) as journal,
+    ):
+        follower = Follower(database.service_url, WorkerState(100), uuid.uuid4(), BOUND)
+        newcomer = Worker(journal, follower.state, follower)
+        original, settled, asked = journal.fetch, list[int](), 0
 
-            async def fetch(query: str, *arguments: object) -> list[Any]:
-                nonlocal asked
-                rows = await original(query, *arguments)
-                asked += 1
-                if asked == statement:
-                    settled.append(await revoker.revoke(await revoker.issue()))
-                    await revoker.follower.settled(settled[0])
-                return rows
+        async def fetch(query: str, *arguments: object) -> list[Any]:
+            nonlocal asked
+            rows = await original(query, *arguments)
+            asked += 1
+            if asked == statement:
+                settled.append(await revoker.revoke(await revoker.issue()))
+                await revoker.follower.settled(settled[0])
+            return rows
 
-            with pytest.MonkeyPatch.context() as patched:
-                patched.setattr(journal, "fetch", fetch)
-                await follower.start(journal)
-            late = newcomer.may_answer_from_before(settled[0])
-            await follower.stop()
-            assert not late
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(journal, "fetch", fetch)
+            await follower.start(journal)
+        late = newcomer.may_answer_from_before(settled[0])
+        await follower.stop()
+        assert not late
 
 
 async def poison(database: Database, *, kind: str = "token.teleported", data: str = "{}", skip: int = 1) -> int:

@@ -68,7 +68,7 @@ def folded(recorded: Iterable[RecordedEvent]) -> WorkerState:
     return state
 
 
-async def folded_up_to(worker: Worker, position: int, seconds: float = 10.0) -> None:
+async def folded_up_to(worker: Worker, position: int, seconds: float = 30.0) -> None:
     """Return once a worker's own feed has brought it to a position; fails when that takes longer."""
     async with asyncio.timeout(seconds):
         while worker.state.position < position:
