@@ -134,7 +134,7 @@ def _cpu(product: Product) -> dict[str, float]:
 
 
 def _role(command: str) -> str:
-    for mark, role in (("serve", "service"), ("relay", "relay"), ("nats-server", "nats"), ("postgres", "postgres")):
+    for mark, role in (("nats-server", "nats"), ("postgres", "postgres"), (" relay", "relay"), (" serve ", "service")):
         if mark in command:
             return role
     return "supervisor"

@@ -55,6 +55,7 @@ class Barrier:
             if remaining <= 0:
                 return
             try:
-                await asyncio.wait_for(self._changed.wait(), min(remaining, 0.1))
+                async with asyncio.timeout(min(remaining, 0.1)):
+                    await self._changed.wait()
             except TimeoutError:
                 continue

@@ -204,8 +204,10 @@ class Follower:
 
     async def _keep_lease(self) -> None:
         while True:
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._renewal_due.wait(), self._bound / 3)
+                async with asyncio.timeout(self._bound / 3):
+                    await self._renewal_due.wait()
             self._renewal_due.clear()
             try:
                 await self.refresh()

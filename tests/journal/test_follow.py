@@ -287,6 +287,25 @@ async def test_a_worker_that_starts_during_a_revocation(database: Database, stat
         assert not late
 
 
+async def test_stopping_ends_at_once_whatever_happens_beside_it(database: Database) -> None:
+    """A worker that is told to stop in the very moment in which its lease is due stops."""
+    async with open_worker(database.service_url, bound=LONG) as worker:
+        for turns in range(6):
+            await turns_of_the_loop(10)
+            worker.follower._renewal_due.set()
+            await turns_of_the_loop(turns)
+            async with asyncio.timeout(LONG / 6):
+                await worker.follower.stop()
+            assert all(task.done() for task in worker.follower._tasks)
+            await worker.follower.start(worker.journal)
+
+
+async def turns_of_the_loop(count: int) -> None:
+    """Let everything else run so many times."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 async def poison(database: Database, *, kind: str = "token.teleported", data: str = "{}", skip: int = 1) -> int:
     """What no program of ours does: the owner writes past the append function. Returns the head."""
     async with owner_session(database) as owner, owner.transaction():

@@ -51,7 +51,7 @@ class KeyLife(RuleBasedStateMachine):
         """The first key signs at once."""
         self.record(decide_activation(self.keys, self.create(0), self.now))
 
-    @rule(seconds=st.integers(1, 2 * LONGEST_LIFETIME))
+    @rule(seconds=st.sampled_from((1, AHEAD, LONGEST_LIFETIME - 1)) | st.integers(1, 2 * LONGEST_LIFETIME))
     def time_passes(self, seconds: int) -> None:
         """Time passes and brings what is due."""
         self.now += seconds
@@ -71,7 +71,7 @@ class KeyLife(RuleBasedStateMachine):
         assert waiting is not None
         self.record(decide_activation(self.keys, waiting, self.now))
 
-    @rule(lifetime=st.integers(1, LONGEST_LIFETIME))
+    @rule(lifetime=st.just(LONGEST_LIFETIME) | st.integers(1, LONGEST_LIFETIME))
     def sign(self, lifetime: int) -> None:
         """A token is signed with the key that signs."""
         assert self.keys.current is not None
@@ -138,6 +138,15 @@ def test_the_first_activation_supersedes_nothing() -> None:
     """Without a key before it there is none to retire."""
     created = decide_created("ES256", "one", {}, 0, 0)
     assert events.KeyActivated(kid="one", activated_at=5) == decide_activation(folded(created), "one", 5)
+
+
+def test_a_superseded_key_outlives_the_longest_token() -> None:
+    """A key that signed a token of the longest lifetime a moment ago is published until that has expired."""
+    first = [decide_created("ES256", "one", {}, 0, 0), events.KeyActivated(kid="one", activated_at=0)]
+    keys = folded(*first, decide_created("ES256", "two", {}, 5, 5))
+    retires_at = decide_activation(keys, "two", 1_000).previous_retires_at
+    assert retires_at is not None
+    assert retires_at > 1_000 + LONGEST_LIFETIME
 
 
 def test_an_unknown_key_cannot_be_retired() -> None:
