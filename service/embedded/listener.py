@@ -7,13 +7,15 @@ import errno
 import ipaddress
 import json
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from service.embedded.errors import EmbeddedError
 
 BACKLOG = 2048
 READY_LIMIT = 60.0
+DEGRADED_LIMIT = 10.0
 ANSWER_LIMIT = 5.0
 POLL = 0.05
 
@@ -54,17 +56,24 @@ def reachable_host(host: str) -> str:
     return host
 
 
-async def until_ready(host: str, port: int) -> None:
-    """Ask /health/ready until it answers 200. Raises EmbeddedError with the last answer after READY_LIMIT seconds."""
+async def until_ready(host: str, port: int, say: Callable[[str], None]) -> None:
+    """Ask /health/ready until it answers 200, and for a while until it is not degraded; then `say` that it is.
+
+    Raises EmbeddedError with the last answer after READY_LIMIT seconds.
+    """
     answer = "no answer"
+    began = time.monotonic()
     try:
         async with asyncio.timeout(READY_LIMIT):
             while True:
                 with suppress(OSError, asyncio.IncompleteReadError):
                     status, answer = await _get(host, port, "/health/ready")
-                    if status == 200:  # noqa: PLR2004
-                        return
+                    degraded = '"status": "degraded"' in answer
+                    if status == 200 and (not degraded or time.monotonic() - began > DEGRADED_LIMIT):  # noqa: PLR2004
+                        break
                 await asyncio.sleep(POLL)
+            if degraded:
+                say(f"it answers, and is degraded: {answer}")
     except TimeoutError:
         raise EmbeddedError(f"the service was not ready within {READY_LIMIT:.0f} s; it says: {answer}") from None
 

@@ -65,7 +65,8 @@ class Child:
                 break
             self._process.send_signal(number)
             try:
-                return await asyncio.wait_for(self.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    return await self.wait()
             except TimeoutError:
                 continue
         if not self.ended:

@@ -105,7 +105,7 @@ class _Product:
         environment = self._environment(info)
         await self._plan.before_workers(environment)
         await self._supervisor.start(self._relay(environment), *self._workers(environment))
-        await until_ready(self._local_host, self._port)
+        await until_ready(self._local_host, self._port, self._plan.say)
         self._home.write_run(info)
         self._plan.announce(f"ready {http_url(self._plan.host, self._port)}")
 

@@ -134,6 +134,7 @@ class Follower:
         await self.barrier.wait(position)
 
     async def _renew(self) -> None:
+        self._raise_poison()  # a halted worker holds no lease: nobody has to wait for it
         began = time.monotonic()
         await self._journal.fetch(_LEASE, self._reader, self.state.position, self._bound)
         status = (await self._journal.fetch(_STATUS))[0]

@@ -162,7 +162,8 @@ class Relay:
             page = await leader.read(self.position, PAGE)
             if not page:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(leader.grown.wait(), remaining)
+                    async with asyncio.timeout(remaining):
+                        await leader.grown.wait()
             _require_dense(page, self.position)
             for batch in batches([message_of(recorded, self._issuer) for recorded in page]):
                 await stream.publish(batch, self.position)
@@ -183,7 +184,8 @@ class Relay:
             self._changed.clear()
             await leader.report(self.position, self.state, self.reason)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), self._pace.report)
+                async with asyncio.timeout(self._pace.report):
+                    await self._changed.wait()
 
     async def _do_chores(self) -> None:
         while True:

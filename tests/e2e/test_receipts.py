@@ -6,6 +6,7 @@ import asyncio
 
 import nats
 import psycopg
+from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from tests.load import Load
@@ -19,7 +20,13 @@ async def _load_and_subscribe(product: Product) -> tuple[Load, list[tuple[int, s
     """A subscriber with the audit user's rights follows from the start while the calls are made."""
     load = Load(product.url, product.secrets(), seed=7)
     link = await nats.connect(product.run_info()["audit_nats_url"])
-    stream = link.jetstream()
+    try:
+        return load, await _follow(product, link.jetstream(), load)
+    finally:
+        await link.close()
+
+
+async def _follow(product: Product, stream: JetStreamContext, load: Load) -> list[tuple[int, str, str, bytes]]:
     subscription = await stream.subscribe(
         "tally.v1.>",
         stream="TALLYSTICK",
@@ -33,8 +40,7 @@ async def _load_and_subscribe(product: Product) -> tuple[Load, list[tuple[int, s
         message = await subscription.next_msg(timeout=10)
         headers = message.headers or {}
         seen.append((message.metadata.sequence.stream, headers["ce-type"], headers["ce-subject"], message.data))
-    await link.close()
-    return load, seen
+    return seen
 
 
 def test_a_subscriber_and_sql_see_the_same(product: Product) -> None:
@@ -56,6 +62,7 @@ def test_a_subscriber_and_sql_see_the_same(product: Product) -> None:
 
 def test_audit_commands_agree(product: Product) -> None:
     """`audit check` finds nothing; `audit show` tells a grant's story; `audit tail` prints JSON lines."""
+    asyncio.run(Load(product.url, product.secrets(), seed=8).run(64, 4))
     checked = product.cli("audit", "check")
     tailed = product.cli("audit", "tail", "--no-follow", "--json", "--from", "1", "--type", "token.issued")
 

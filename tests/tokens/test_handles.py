@@ -56,7 +56,8 @@ def test_any_single_changed_character_is_malformed_or_another_digest(data: st.Da
     """One character changed: the checksum tells, and if it did not, the digest would."""
     token = new_access_token(new_stream())
     place = data.draw(st.integers(0, len(token) - 1))
-    other = data.draw(st.sampled_from(BASE64URL).filter(lambda character: character != token[place]))
+    shift = data.draw(st.integers(1, len(BASE64URL) - 1))
+    other = BASE64URL[(BASE64URL.index(token[place]) + shift) % len(BASE64URL)]
     altered = token[:place] + other + token[place + 1 :]
     assert DIGESTER.digest(token) != DIGESTER.digest(altered)
     with pytest.raises(MalformedHandle):
