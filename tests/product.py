@@ -79,6 +79,8 @@ class Product:
         """Leave nothing behind, whatever happened."""
         if self._process is not None and self._process.poll() is None:
             self.stop()
+        elif self._process is not None:
+            self._close()
 
     def processes(self, role: str) -> list[psutil.Process]:
         """The children that play a role: `serve`, `relay`, `postgres` or `nats-server`."""

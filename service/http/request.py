@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from litestar.types import Receive, Scope
 
@@ -89,28 +89,33 @@ def parse_form(body: bytes) -> dict[str, str]:
         return {}
     if not body.isascii() or _BROKEN_PERCENT.search(body):
         raise InvalidRequest("wrong_encoding", "The form is not properly encoded.")
-    try:
-        pairs = parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            strict_parsing=True,
-            errors="strict",
-            max_num_fields=_MAX_FIELDS,
-        )
-    except ValueError:
-        raise InvalidRequest("wrong_encoding", "The form is not properly encoded.") from None
+    fields = body.decode("ascii").split("&")
+    if len(fields) > _MAX_FIELDS:
+        raise InvalidRequest("too_many_parameters", "The form has too many parameters.")
     form: dict[str, str] = {}
-    for name, value in pairs:
+    for field in fields:
+        name, value = _decoded(field)
         if name in form:
             raise InvalidRequest(
                 "repeated_parameter", "A parameter is given more than once.", detail=printable(name, 64)
             )
-        if _CONTROLS.search(value):
-            raise InvalidRequest(
-                "control_character", "A parameter has a control character.", detail=printable(name, 64)
-            )
         form[name] = value
     return {name: value for name, value in form.items() if value}
+
+
+def _decoded(field: str) -> tuple[str, str]:
+    """Name and value of a field, `+` and percent-encoding undone."""
+    name, equals, value = field.partition("=")
+    if not equals:
+        raise InvalidRequest("wrong_encoding", "The form is not properly encoded.")
+    if "%" in field or "+" in field:
+        try:
+            name, value = unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")
+        except UnicodeDecodeError:
+            raise InvalidRequest("wrong_encoding", "The form is not properly encoded.") from None
+    if _CONTROLS.search(value):
+        raise InvalidRequest("control_character", "A parameter has a control character.", detail=printable(name, 64))
+    return name, value
 
 
 def required(form: Mapping[str, str], name: str) -> str:

@@ -46,7 +46,7 @@ def check_refused(answer: Answer) -> None:
         (b"grant%5Ftype=a&grant_type=b", "repeated_parameter"),
         (b"resource=https%3A%2F%2Fa&resource=https%3A%2F%2Fb", "repeated_parameter"),
         (b"other=1&other=2", "repeated_parameter"),
-        (b"&".join(b"p%d=1" % number for number in range(65)), "wrong_encoding"),
+        (b"&".join(b"p%d=1" % number for number in range(65)), "too_many_parameters"),
         (b"scope=%", "wrong_encoding"),
         (b"scope=%a", "wrong_encoding"),
         (b"scope=%zz", "wrong_encoding"),

@@ -6,10 +6,12 @@ import asyncio
 import os
 import random
 import signal
+import time
 
 import httpx
 import pytest
 
+from service.embedded.supervisor import EARLY
 from tests.http_client import Broken, Connection
 from tests.load import Answers, Load
 from tests.product import Product, running_product
@@ -51,15 +53,20 @@ async def _round(product: Product, load: Load, victim: str, chance: random.Rando
         product.kill()
         await asyncio.to_thread(product.start)
     else:
-        _kill_one(product, victim, chance)
+        await _kill_one(product, victim, chance)
         await _until_ready(product.url)
     await asyncio.sleep(chance.uniform(0.2, 0.5))
     load.stop.set()
     await calls
 
 
-def _kill_one(product: Product, role: str, chance: random.Random) -> None:
-    """Kill one process that plays a role; of Postgres the postmaster or one of its backends."""
+async def _kill_one(product: Product, role: str, chance: random.Random) -> None:
+    """Kill one process that plays a role; of Postgres the postmaster or one of its backends.
+
+    It has lived for a while: the supervisor takes deaths right after the start for a crash loop, and gives up.
+    """
+    while any(time.time() - child.create_time() < EARLY + 1 for child in product.processes(role)):
+        await asyncio.sleep(0.1)
     os.kill(chance.choice(product.family(role)).pid, signal.SIGKILL)
 
 
