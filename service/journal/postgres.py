@@ -14,18 +14,11 @@ from uuid import UUID
 
 import asyncpg
 
-from schema.envelope import Fact, RecordedEvent, client_of
-from schema.events import encode
+from schema.envelope import Fact, RecordedEvent
 from schema.streams import ENTITY_STREAMS_FROM
+from service.journal.append_batch import arrays_of, outcomes_of
 from service.journal.group_commit import GroupCommit, Outcome
-from service.journal.port import (
-    AlreadyUsed,
-    Append,
-    Appended,
-    JournalTimeout,
-    JournalUnavailable,
-    VersionConflict,
-)
+from service.journal.port import Append, Appended, JournalTimeout, JournalUnavailable
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -192,7 +185,7 @@ class PostgresJournal:
         began = time.perf_counter()
         try:
             await self._connected()
-            row = await self._append.fetchrow(*_arrays(requests), timeout=max(10.0, 5 * self.deadline))
+            row = await self._append.fetchrow(*arrays_of(requests), timeout=max(10.0, 5 * self.deadline))
         except (*_CONNECTION_FAILURES, TimeoutError) as error:
             self._disconnect()
             raise JournalUnavailable(f"the commit was not acknowledged: {error}") from error
@@ -202,7 +195,7 @@ class PostgresJournal:
             log.exception("Postgres refused a commit")
             self._disconnect()
             raise JournalUnavailable("Postgres refused the commit") from error
-        outcomes, facts = _outcomes(requests, row)
+        outcomes, facts = outcomes_of(requests, row)
         self._on_committed(facts)
         self._on_commit(len(requests), time.perf_counter() - began)
         return outcomes
@@ -236,48 +229,6 @@ async def _cut_off_if_cancelled(connection: Link, work: Callable[[Link], Awaitab
 
 async def _keep_session(_: asyncpg.Connection[Any]) -> None:
     """Readers change nothing in their session, so there is nothing to reset and a round trip is saved."""
-
-
-def _arrays(requests: Sequence[Append]) -> tuple[list[Any], ...]:
-    columns: tuple[list[Any], ...] = tuple([] for _ in range(12))
-    number, stream, version, kind, client, data, actor, source, trace, once_of, once_key, once_until = columns
-    for ordinal, request in enumerate(requests, start=1):
-        for place, event in enumerate(request.events, start=request.expected_version + 1):
-            number.append(ordinal)
-            stream.append(request.stream)
-            version.append(place)
-            kind.append(event.TYPE)
-            client.append(client_of(event))
-            data.append(encode(event).decode())
-            actor.append(request.context.actor)
-            source.append(request.context.source)
-            trace.append(request.context.trace)
-        if request.once is not None:
-            once_of.append(ordinal)
-            once_key.append(request.once.key)
-            once_until.append(request.once.until)
-    return columns
-
-
-def _outcomes(requests: Sequence[Append], row: Any) -> tuple[list[Outcome], list[Fact]]:
-    """One outcome per request and all committed facts: positions follow `head_before` in request order."""
-    position: int = row["head_before"]
-    recorded_at = row["recorded_at"]
-    refused, replayed = set(row["refused"]), set(row["replayed"])
-    outcomes: list[Outcome] = []
-    facts: list[Fact] = []
-    for ordinal, request in enumerate(requests, start=1):
-        if ordinal in refused:
-            outcomes.append(VersionConflict(str(request.stream)))
-        elif ordinal in replayed:
-            outcomes.append(AlreadyUsed(str(request.stream)))
-        else:
-            first = position + 1
-            for version, event in enumerate(request.events, start=request.expected_version + 1):
-                position += 1
-                facts.append(Fact(position, request.stream, version, event, recorded_at))
-            outcomes.append(Appended(first, position, recorded_at))
-    return outcomes, facts
 
 
 def _recorded(row: Any) -> RecordedEvent:
