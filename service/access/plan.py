@@ -30,7 +30,7 @@ from schema.events import (
 from schema.streams import client_stream, resource_stream, role_stream
 from service.access.jwks import public_jwk
 
-Kind = Literal["resource", "role", "client"]
+Kind = Literal["resource", "role", "client", "account"]
 Action = Literal["add", "change", "remove"]
 SETTINGS = tuple(name for name in ClientSettings.__struct_fields__ if name != "client_id")
 
@@ -88,6 +88,11 @@ class Applied(msgspec.Struct):
     secrets: dict[str, str] = {}
     position: int = 0
     notes: list[str] = []
+
+    def note(self, step: Step, position: int) -> None:
+        """A step is done; its last event is at `position`."""
+        self.steps.append(step)
+        self.position = position
 
 
 def make_plan(model: AccessModel, wanted: Wanted, *, prune: bool) -> Plan:

@@ -1,48 +1,27 @@
-"""The access model in the journal: load it, append a plan, wait until every worker acts on it.
-
-Changes are made one at a time, under a lock in the database, because what one change may do depends on several streams:
-a client may have a scope only while its resource has it. Expected versions guard each stream all the same.
-"""
+"""The access model in the journal: load it, and change it by a plan (`service/access/changes.py` says how)."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import pwd
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import asyncpg
-import msgspec
+from typing import NamedTuple
 
 from projections.access_model import AccessModel, Client
-from schema.envelope import Context
-from schema.events import UnknownEventType
+from service.access.changes import Changes, derived_keys, open_changes
 from service.access.check import plan_document
 from service.access.difference import difference
 from service.access.document import read_document
-from service.access.errors import AccessError, Interrupted, ModelUnavailable
+from service.access.errors import ModelUnavailable
 from service.access.plan import Applied, Plan, Step
 from service.access.secret_files import SecretFiles
-from service.journal.barrier import Barrier
-from service.journal.port import Append, JournalError, VersionConflict
-from service.journal.postgres import PostgresJournal, connect
-from service.keys.master import MasterKeyError, load_keys
 from service.settings import Settings
 from service.tokens.digest import Digester
 from service.tokens.handles import new_client_secret
 
 Decide = Callable[[AccessModel], Plan]
 """What to change, given what there is. Pure; raises AccessError for what may not be."""
-
-_LOCK = "SELECT pg_advisory_lock(hashtext('tallystick.access'))"
-_LOCK_SECONDS = 30.0
-_DEADLINE = 10.0
-_ATTEMPTS = 2
-_QUEUE = 16
 
 
 class AppliedFile(NamedTuple):
@@ -55,27 +34,15 @@ class AppliedFile(NamedTuple):
 class AccessStore:
     """The access model of a database. `digester` is only called for when a secret is made or compared."""
 
-    def __init__(
-        self, url: str, journal: PostgresJournal, digester: Callable[[], Digester], files: SecretFiles
-    ) -> None:
-        self._url = url
-        self._journal = journal
-        self._barrier = Barrier(journal.fetch)
+    def __init__(self, changes: Changes, digester: Callable[[], Digester], files: SecretFiles) -> None:
+        self._changes = changes
         self._digester = digester
         self._files = files
 
     async def model(self) -> AccessModel:
         """The access model as of now. Raises ModelUnavailable."""
-        try:
-            recorded, _ = await self._journal.read_entities()
-        except (JournalError, asyncpg.PostgresError) as error:
-            raise ModelUnavailable(str(error)) from error
         model = AccessModel()
-        for event in recorded:
-            try:
-                model.apply(event.fact())
-            except (UnknownEventType, msgspec.DecodeError, KeyError) as error:
-                raise ModelUnavailable(f"event {event.position} ({event.type}) cannot be read: {error}") from error
+        await self._changes.read(model)
         return model
 
     async def change(
@@ -92,82 +59,34 @@ class AccessStore:
 
         Raises whatever `decide` raises, ModelUnavailable, SecretFileError, or Interrupted once something may be done.
         """
-        applied = Applied()
-        try:
-            async with self._alone():
-                await self._decide_and_append(decide, show, applied, secret_files or {})
-                if secret_files:
-                    applied.notes += self._look_after(await self.model(), secret_files)
-            if applied.steps:
-                await self._barrier.wait(applied.position)
-        except (JournalError, asyncpg.PostgresError) as error:
-            raise Interrupted(f"{error}; run it again: what is done is not done twice", applied) from error
-        except AccessError as error:
-            if applied.steps and not isinstance(error, Interrupted):
-                raise Interrupted(str(error), applied) from error
-            raise
-        except asyncio.CancelledError:
-            if applied.secrets:
-                raise Interrupted("stopped before every worker was known to act on it", applied) from None
-            raise
+        applied, files = Applied(), secret_files or {}
+        async with self._changes.alone(applied):
+            await self._changes.decided(partial(self._decide_and_append, decide, show, applied, files), applied)
+            if files:
+                applied.notes += self._look_after(await self.model(), files)
         return applied
-
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        connection = await self._locked()
-        try:
-            yield
-        finally:
-            connection.terminate()
-
-    async def _locked(self) -> asyncpg.Connection[Any]:
-        """A connection that holds the lock for as long as it lives."""
-        connection = None
-        try:
-            connection = await connect(self._url)
-            await connection.execute(_LOCK, timeout=_LOCK_SECONDS)
-        except (JournalError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            if connection is not None:
-                connection.terminate()
-            reason = "another change is under way; try again" if isinstance(error, TimeoutError) else str(error)
-            raise ModelUnavailable(reason) from error
-        return connection
 
     async def _decide_and_append(
         self, decide: Decide, show: Callable[[Plan], None], applied: Applied, secret_files: Mapping[str, str]
     ) -> None:
-        for _ in range(_ATTEMPTS):
-            plan = decide(await self.model())
-            show(plan)
-            try:
-                await self._append(plan, applied, secret_files)
-            except VersionConflict:
-                continue
-            return
-        raise Interrupted("the access model was changed by others at the same time; run it again", applied)
-
-    async def _append(self, plan: Plan, applied: Applied, secret_files: Mapping[str, str]) -> None:
+        plan = decide(await self.model())
+        show(plan)
         digester = self._digester() if any(step.needs_secret for step in plan.steps) else None
         for step in plan.steps:
             if digester is not None and step.needs_secret:
                 await self._append_with_secret(step, digester, applied, secret_files.get(step.name))
             else:
-                await self._append_step(step, applied)
+                applied.note(step, await self._changes.append(step))
 
     async def _append_with_secret(self, step: Step, digester: Digester, applied: Applied, file: str | None) -> None:
         secret = new_client_secret()
         if file is not None:
             self._files.stage(file, secret)
-        await self._append_step(step._replace(events=step.sealed(digester.digest(secret))), applied)
+        sealed = step._replace(events=step.sealed(digester.digest(secret)))
+        applied.note(sealed, await self._changes.append(sealed))
         applied.secrets[step.name] = secret
         if file is not None:
             self._files.settle(file)
-
-    async def _append_step(self, step: Step, applied: Applied) -> None:
-        request = Append(step.stream, step.expected_version, step.events, Context(actor=_actor()))
-        appended = await self._journal.append(request)
-        applied.steps.append(step)
-        applied.position = appended.last
 
     def _look_after(self, model: AccessModel, secret_files: Mapping[str, str]) -> Iterator[str]:
         """Finish secret files that a killed process began; tell of those that are missing or out of date."""
@@ -195,22 +114,10 @@ async def open_store(settings: Settings, url: str, *, make_master_key: bool = Fa
     """
 
     def digester() -> Digester:
-        try:
-            return Digester(load_keys(settings, create=make_master_key).digests)
-        except MasterKeyError as error:
-            raise ModelUnavailable(str(error)) from error
+        return Digester(derived_keys(settings, create=make_master_key).digests)
 
-    journal = PostgresJournal(url, deadline=_DEADLINE, limit=_QUEUE, batch=_QUEUE)
-    try:
-        try:
-            await journal.start()
-        except JournalError as error:
-            raise ModelUnavailable(f"{error} (is the database migrated? see: tallystick migrate)") from error
-        except asyncpg.PostgresError as error:
-            raise ModelUnavailable(f"the database is not of this version: {error}; see: tallystick migrate") from error
-        yield AccessStore(url, journal, digester, SecretFiles(settings.home))
-    finally:
-        await journal.stop()
+    async with open_changes(url) as changes:
+        yield AccessStore(changes, digester, SecretFiles(settings.home))
 
 
 async def apply_access_file(settings: Settings, path: Path) -> AppliedFile:
@@ -231,11 +138,3 @@ async def apply_access_file(settings: Settings, path: Path) -> AppliedFile:
     lines = [line for plan in shown for line in difference(plan)]
     shown_once = {name: secret for name, secret in applied.secrets.items() if name not in document.secret_files}
     return AppliedFile([*lines, *applied.notes], shown_once)
-
-
-def _actor() -> str:
-    """Who runs this command, as events name them."""
-    try:
-        return f"cli:{pwd.getpwuid(os.geteuid()).pw_name}"
-    except KeyError:
-        return f"cli:uid-{os.geteuid()}"

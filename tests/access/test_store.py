@@ -44,7 +44,7 @@ def add_client(model: AccessModel) -> Plan:
 
 def meddling(store: AccessStore, monkeypatch: pytest.MonkeyPatch, meddle: Callable[[Append], bool]) -> list[Append]:
     """Before each append of the store, another writer appends the same, as long as `meddle` says so."""
-    append, seen = store._journal.append, []
+    append, seen = store._changes._journal.append, []
 
     async def after_another(request: Append) -> Appended:
         seen.append(request)
@@ -52,7 +52,7 @@ def meddling(store: AccessStore, monkeypatch: pytest.MonkeyPatch, meddle: Callab
             await append(request)
         return await append(request)
 
-    monkeypatch.setattr(store._journal, "append", after_another)
+    monkeypatch.setattr(store._changes._journal, "append", after_another)
     return seen
 
 
@@ -94,14 +94,14 @@ async def test_a_conflict_without_end_is_told(store: AccessStore, monkeypatch: p
 async def test_what_is_done_before_a_failure_is_told(store: AccessStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the journal fails in the middle, the secrets made until then are in the error."""
     two = Wanted(clients={name: msgspec.structs.replace(CLIENT, client_id=name) for name in ("a", "b")})
-    append = store._journal.append
+    append = store._changes._journal.append
 
     async def fail_for_b(request: Append) -> Appended:
         if getattr(request.events[0], "client_id", None) == "b":
             raise JournalTimeout("the commit did not come within its deadline")
         return await append(request)
 
-    monkeypatch.setattr(store._journal, "append", fail_for_b)
+    monkeypatch.setattr(store._changes._journal, "append", fail_for_b)
     with pytest.raises(Interrupted) as told:
         await store.change(lambda model: make_plan(model, two, prune=False))
     assert [step.name for step in told.value.applied.steps] == ["a"]
@@ -197,7 +197,7 @@ async def test_changes_are_made_one_at_a_time(
     with psycopg.connect(database.owner_url) as other:
         other.execute("SELECT pg_advisory_xact_lock(hashtext('tallystick.access'))")
         with monkeypatch.context() as patched:
-            patched.setattr("service.access.store._LOCK_SECONDS", 0.2)
+            patched.setattr("service.access.changes._LOCK_SECONDS", 0.2)
             with pytest.raises(ModelUnavailable, match="another change is under way; try again"):
                 await store.change(add_client)
         waiting = asyncio.create_task(store.change(add_client))
@@ -225,7 +225,7 @@ async def test_stopped_after_the_commit_the_secret_is_still_told(
         waiting.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(store._barrier, "wait", wait)
+    monkeypatch.setattr(store._changes._barrier, "wait", wait)
     change = asyncio.create_task(store.change(add_client))
     await waiting.wait()
     change.cancel()
