@@ -1,8 +1,9 @@
-"""All that one worker knows: the access model, the keys and the recent grants, at one position of the journal."""
+"""All that one worker knows: access model, accounts, keys and recent grants, at one position of the journal."""
 
 from __future__ import annotations
 
 from projections.access_model import AccessModel
+from projections.accounts import Accounts
 from projections.grants import GrantCache
 from projections.keyset import KeySet
 from schema import events
@@ -17,6 +18,7 @@ class WorkerState:
 
     def __init__(self, grant_limit: int) -> None:
         self.access = AccessModel()
+        self.accounts = Accounts()
         self.keys = KeySet()
         self.grants = GrantCache(grant_limit)
         self.position = 0
@@ -27,6 +29,7 @@ class WorkerState:
             self.grants.apply(fact)
         elif not isinstance(fact.event, events.AccessRejected):
             self.access.apply(fact)
+            self.accounts.apply(fact)
             self.keys.apply(fact)
         self.position = fact.position
 

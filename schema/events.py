@@ -2,7 +2,7 @@
 
 Fields are append-only: a released type never loses or changes one; a new field has a default, so that the
 bytes of every earlier version still decode (`tests/schema/golden/` keeps those bytes). No field holds a
-secret: tokens and client secrets appear only as keyed digests (`service/tokens/digest.py`).
+secret: tokens and client secrets appear only as keyed digests (`service/tokens/digest.py`), passwords not at all.
 
 Times are whole seconds since 1970-01-01 UTC (RFC 7519 NumericDate); scopes are space-separated strings
 (RFC 6749 section 3.3); digests are base64url text.
@@ -68,7 +68,7 @@ class RoleUpdated(Event, frozen=True, kw_only=True):
 
 
 class RoleRemoved(Event, frozen=True, kw_only=True):
-    """A role is no longer known."""
+    """A role is no longer known, and every account that had it has it no longer."""
 
     TYPE: ClassVar[str] = "role.removed"
     name: str
@@ -140,6 +140,56 @@ class ClientRemoved(Event, frozen=True, kw_only=True):
 
     TYPE: ClassVar[str] = "client.removed"
     client_id: str
+
+
+# --- accounts ---------------------------------------------------------------------------------------------
+
+
+class AccountRegistered(Event, frozen=True, kw_only=True):
+    """A person became known by a name. `subject` is a generated id that is never used again, unlike the name."""
+
+    TYPE: ClassVar[str] = "account.registered"
+    subject: str
+    name: str
+    email: str | None = None
+
+
+class AccountPasswordSet(Event, frozen=True, kw_only=True):
+    """An account has a new password; older ones work no more. Its hash is in the vault alone."""
+
+    TYPE: ClassVar[str] = "account.password_set"
+    subject: str
+
+
+class AccountDisabled(Event, frozen=True, kw_only=True):
+    """An account may not sign in until it is enabled."""
+
+    TYPE: ClassVar[str] = "account.disabled"
+    subject: str
+    reason: str = ""
+
+
+class AccountEnabled(Event, frozen=True, kw_only=True):
+    """A disabled account may sign in again."""
+
+    TYPE: ClassVar[str] = "account.enabled"
+    subject: str
+
+
+class RoleGranted(Event, frozen=True, kw_only=True):
+    """An account got a role."""
+
+    TYPE: ClassVar[str] = "role.granted"
+    subject: str
+    role: str
+
+
+class RoleWithdrawn(Event, frozen=True, kw_only=True):
+    """An account has a role no longer."""
+
+    TYPE: ClassVar[str] = "role.withdrawn"
+    subject: str
+    role: str
 
 
 # --- signing keys -----------------------------------------------------------------------------------------
@@ -250,6 +300,12 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ClientDisabled,
         ClientEnabled,
         ClientRemoved,
+        AccountRegistered,
+        AccountPasswordSet,
+        AccountDisabled,
+        AccountEnabled,
+        RoleGranted,
+        RoleWithdrawn,
         KeyCreated,
         KeyActivated,
         KeyRetired,

@@ -1,7 +1,7 @@
 """Stream ids: which history an event belongs to.
 
 A grant's id is a UUIDv7 (RFC 9562 section 5.7), so grants of one time lie together and retention can drop
-them by partition. What lives long (resources, roles, clients, keys) has a UUIDv8 (section 5.8) whose first
+them by partition. What lives long (resources, roles, clients, accounts, keys) has a UUIDv8 (section 5.8) whose first
 byte is 0xff: derived from its name, so that two writers who make the same one meet in one stream, and
 sorted behind every grant, in a partition that is never dropped.
 """
@@ -49,6 +49,11 @@ def role_stream(name: str) -> UUID:
 def client_stream(client_id: str) -> UUID:
     """The stream of a client."""
     return entity_stream("client", client_id)
+
+
+def account_stream(name: str) -> UUID:
+    """The stream of an account, by its name in normal form: of two who register one name, one conflicts."""
+    return entity_stream("account", name)
 
 
 KEYS_STREAM = entity_stream("keys", "signing")

@@ -65,7 +65,7 @@ class Changes:
 
     @asynccontextmanager
     async def alone(self, applied: Applied) -> AsyncIterator[asyncpg.Connection[Any]]:
-        """For one change, made by the body, which notes in `applied` what it has done. After it every worker acts on it.
+        """For one change: the body makes it and notes in `applied` what is done; then every worker acts on it.
 
         Gives the connection that holds the lock. Raises what the body raises, or ModelUnavailable; Interrupted once
         something may be done.

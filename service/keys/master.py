@@ -29,6 +29,7 @@ class DerivedKeys(NamedTuple):
 
     digests: bytes
     wrapping: bytes
+    passwords: bytes
 
 
 def load_keys(settings: Settings, *, create: bool = False) -> DerivedKeys:
@@ -83,4 +84,4 @@ def _derive(master: bytes) -> DerivedKeys:
     def derived(use: str) -> bytes:
         return HKDF(hashes.SHA256(), _LENGTH, salt=None, info=f"tallystick {use} v1".encode()).derive(master)
 
-    return DerivedKeys(digests=derived("digests"), wrapping=derived("key wrapping"))
+    return DerivedKeys(digests=derived("digests"), wrapping=derived("key wrapping"), passwords=derived("passwords"))

@@ -44,6 +44,7 @@ REFUSED = {
     "move the relay": "UPDATE journal.relay SET position = 99",
     "change a wrapped key": "UPDATE vault.keys SET wrapped = ''",
     "truncate the vault": "TRUNCATE vault.keys",
+    "truncate the passwords": "TRUNCATE vault.passwords",
     "alter events": "ALTER TABLE journal.events ADD COLUMN more text",
     "drop events": "DROP TABLE journal.events",
     "drop the schema": "DROP SCHEMA journal CASCADE",
@@ -99,6 +100,10 @@ async def test_the_service_can_do_nothing_but_append(database: Database, service
         "SELECT kid, wrapped FROM vault.keys",
         "INSERT INTO vault.keys VALUES ('kid', 'wrapped')",
         "DELETE FROM vault.keys",
+        "SELECT subject, hash FROM vault.passwords",
+        "INSERT INTO vault.passwords VALUES (gen_random_uuid(), 'hash')",
+        "UPDATE vault.passwords SET hash = 'hash'",
+        "DELETE FROM vault.passwords",
         "SELECT journal.ensure_partitions(1)",
         "SELECT journal.forget_once()",
         "SELECT journal.lease(gen_random_uuid(), 1, 1)",
@@ -111,12 +116,27 @@ def test_what_the_service_needs_works(service: psycopg.Connection[Any], statemen
     service.execute(statement.encode())
 
 
-def test_analysts_see_no_event_and_no_key(database: Database) -> None:
+def test_analysts_see_no_event_and_no_secret(database: Database) -> None:
     """The analysts' role reads neither the journal nor the vault; its views come with the usage figures."""
     with psycopg.connect(database.owner_url, autocommit=True) as session:
         session.execute("SET ROLE tallystick_analyst")
-        for statement in ("SELECT * FROM journal.events", "SELECT * FROM vault.keys", "SELECT journal.forget_once()"):
+        for statement in (
+            "SELECT * FROM journal.events",
+            "SELECT * FROM vault.keys",
+            "SELECT * FROM vault.passwords",
+            "SELECT journal.forget_once()",
+        ):
             assert _refused(session, statement)
+
+
+def test_the_vault_is_the_services_alone(database: Database) -> None:
+    """Beside the owner, no role but the service's may do anything with what is in the vault."""
+    with psycopg.connect(database.owner_url) as session:
+        others = session.execute(
+            "SELECT relname, grantee::regrole::text FROM pg_class, aclexplode(relacl)"
+            " WHERE relnamespace = 'vault'::regnamespace AND grantee <> relowner"
+        ).fetchall()
+    assert {("keys", APP_ROLE), ("passwords", APP_ROLE)} == set(others)
 
 
 def test_functions_of_the_journal_are_for_the_service_only(database: Database) -> None:

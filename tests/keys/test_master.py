@@ -30,16 +30,17 @@ def test_the_setting_wins_over_the_file(tmp_path: Path) -> None:
 
 
 def test_each_use_has_a_key_of_its_own() -> None:
-    """Digests and wrapping never share a key, and none is the master key."""
+    """Digests, wrapping and passwords never share a key, and none is the master key."""
     keys = load_keys(Settings(master_key=KEY))
-    assert len({*keys, bytes(range(32))}) == 3
+    assert len({*keys, bytes(range(32))}) == 4
     assert {32} == {len(key) for key in keys}
 
 
 def test_derivation_is_fixed() -> None:
-    """Stored digests and wrapped keys must open after every upgrade: the derivation is fixed."""
+    """Stored digests, wrapped keys and password hashes must open after every upgrade: the derivation is fixed."""
     keys = load_keys(Settings(master_key=KEY))
-    assert (keys.digests.hex()[:16], keys.wrapping.hex()[:16]) == ("b18c073bb6f74670", "ece8682414dcb4b8")
+    starts = ["b18c073bb6f74670", "ece8682414dcb4b8", "d56f197e16f0c60e"]
+    assert [key.hex()[:16] for key in (keys.digests, keys.wrapping, keys.passwords)] == starts
 
 
 def test_create_makes_a_private_file_once(tmp_path: Path) -> None:

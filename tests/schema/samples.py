@@ -25,6 +25,7 @@ _SETTINGS: dict[str, Any] = {
     "jwks": ({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},),
 }
 _DIGEST = "pmWkWSBCL51Bfkhn79xPuKBKHz__H6B-mY6G9_eieuM"
+_SUBJECT = "0b6f1c1e-3f0e-4b7a-9b0e-6a4d6b6f2f11"
 _DESCRIBED = {"write:payments": "Make payments", "read:payments": "See payments, even in €"}
 
 SAMPLES: tuple[events.Event, ...] = (
@@ -40,6 +41,12 @@ SAMPLES: tuple[events.Event, ...] = (
     events.ClientDisabled(client_id="billing-worker", reason="its secret was found in a log"),
     events.ClientEnabled(client_id="billing-worker"),
     events.ClientRemoved(client_id="billing-worker"),
+    events.AccountRegistered(subject=_SUBJECT, name="zoë", email="zoe@example.com"),
+    events.AccountPasswordSet(subject=_SUBJECT),
+    events.AccountDisabled(subject=_SUBJECT, reason="left the company"),
+    events.AccountEnabled(subject=_SUBJECT),
+    events.RoleGranted(subject=_SUBJECT, role="accountant"),
+    events.RoleWithdrawn(subject=_SUBJECT, role="accountant"),
     events.KeyCreated(
         kid="NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
         alg="EdDSA",

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from schema.streams import (
     ENTITY_STREAMS_FROM,
     KEYS_STREAM,
+    account_stream,
     client_stream,
     entity_stream,
     new_stream,
@@ -42,7 +43,8 @@ def test_entity_streams_sort_behind_every_grant(now_ms: int, kind: str, name: st
 def test_entity_streams_are_the_same_for_the_same_name_only(name: str) -> None:
     """Two writers of one thing meet in one stream; things of different kinds do not."""
     assert client_stream(name) == client_stream(name)
-    assert len({client_stream(name), role_stream(name), resource_stream(name), KEYS_STREAM}) == 4
+    by_kind = {kind(name) for kind in (account_stream, client_stream, role_stream, resource_stream)}
+    assert len(by_kind | {KEYS_STREAM}) == 5
     assert client_stream(name) != client_stream(name + "x")
 
 
