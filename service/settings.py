@@ -41,6 +41,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwks_max_age: Annotated[int, Meta(ge=0)] = 300
     assertion_max_lifetime: Annotated[int, Meta(ge=1, le=86_400)] = 3_600
 
+    password_memory_kib: Annotated[int, Meta(ge=1_024, le=4_194_304)] = 65_536
+    password_passes: Annotated[int, Meta(ge=1, le=100)] = 3
+    password_lanes: Annotated[int, Meta(ge=1, le=64)] = 1
+    password_workers: Annotated[int, Meta(ge=1, le=64)] = 2
+
     commit_deadline: Seconds = 2.0
     commit_queue_limit: Annotated[int, Meta(ge=1)] = 4_096
     commit_batch_limit: Annotated[int, Meta(ge=1, le=1_000)] = 256
