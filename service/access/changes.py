@@ -75,7 +75,7 @@ class Changes:
                 yield connection
             if applied.steps:
                 await self._barrier.wait(applied.position)
-        except (JournalError, asyncpg.PostgresError) as error:
+        except (JournalError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise Interrupted(f"{error}; run it again: what is done is not done twice", applied) from error
         except AccessError as error:
             if applied.steps and not isinstance(error, Interrupted):

@@ -1,0 +1,1 @@
+"""Accounts: people, their names and passwords, and how they are changed."""

@@ -1,0 +1,1 @@
+"""Tests of accounts: names, passwords, decisions, the store and the commands."""
