@@ -16,9 +16,9 @@ from service.access.errors import visible
 # What a line tells, in this order; `audit show` tells the rest.
 _TOLD = (
     *("endpoint", "error", "reason", "claimed_client", "token_id", "number", "subject", "audience", "scope"),
-    *("uri", "name", "kid", "alg", "auth_method", "grants", "resources", "introspects", "roles", "scopes"),
+    *("uri", "name", "kid", "alg", "auth_method", "grants", "resources", "introspects", "role", "roles", "scopes"),
 )
-_COLOURS = {"rejected": "red", "revoked": "yellow", "removed": "yellow", "disabled": "yellow", "retired": "yellow"}
+_COLOURS = {"rejected": "red", **dict.fromkeys(("revoked", "removed", "disabled", "retired", "withdrawn"), "yellow")}
 _PIPED_WIDTH = 10_000
 _LABEL_WIDTH = 9
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "resource": "APIs by their audience URI, and their scopes.",
     "role": "Roles, which gather scopes.",
     "client": "Clients: what they may ask for, and their secrets.",
+    "account": "Accounts: people, their passwords and roles.",
     "keys": "Signing keys.",
     "audit": "Follow, show and check the record of events.",
 }

@@ -1,4 +1,4 @@
-"""`tallystick role`: named gatherings of scopes."""
+"""`tallystick role`: named gatherings of scopes, and who has them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import click
 
 if TYPE_CHECKING:
     from projections.access_model import AccessModel
+    from service.access.plan import Applied
 
 
 @click.group()
 def role() -> None:
-    """Roles, which gather scopes."""
+    """Roles, which gather scopes, and who has them."""
 
 
 @role.command()
@@ -45,3 +46,31 @@ def list_roles(as_json: bool) -> None:
         print_json([{"name": each.name, "scopes": each.scopes} for each in known])
         return
     print_table(("role", "scopes"), ((each.name, "\n".join(each.scopes)) for each in known), none="no roles yet")
+
+
+@role.command()
+@click.argument("name")
+@click.argument("role")
+def grant(name: str, role: str) -> None:
+    """Give the account NAME the role ROLE."""
+    from service.accounts.plan import grant as grant_of
+    from service.cli.account_session import change
+
+    def report(applied: Applied) -> None:
+        click.echo(f"account {name} {'has' if applied.steps else 'had already'} the role {role}")
+
+    change(lambda directory: grant_of(directory, name, role), report)
+
+
+@role.command()
+@click.argument("name")
+@click.argument("role")
+def withdraw(name: str, role: str) -> None:
+    """Take the role ROLE from the account NAME."""
+    from service.accounts.plan import withdrawal
+    from service.cli.account_session import change
+
+    def report(applied: Applied) -> None:
+        click.echo(f"account {name} {'has no longer' if applied.steps else 'did not have'} the role {role}")
+
+    change(lambda directory: withdrawal(directory, name, role), report)
