@@ -34,11 +34,15 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
-    """A client, its secrets (newest last) and whether it may act."""
+    """A client, its secrets (newest last) and whether it may act.
+
+    Where its id was that of a client removed before, tokens issued before `since` (seconds) are those of the other one.
+    """
 
     settings: events.ClientSettings
     secrets: tuple[Secret, ...] = ()
     enabled: bool = True
+    since: int = 0
 
     @property
     def client_id(self) -> str:
@@ -74,6 +78,8 @@ class AccessModel:
         handler = _HANDLERS.get(type(fact.event))
         if handler is not None:
             handler(self, fact.event)
+            if isinstance(fact.event, events.ClientRegistered) and fact.version > 1:
+                self._replace(fact.event.client_id, since=int(fact.recorded_at.timestamp()))
             self._versions[fact.stream] = fact.version
             self._scopes.clear()
 
@@ -96,7 +102,7 @@ class AccessModel:
     def _client_updated(self, event: events.ClientUpdated) -> None:
         before = self.clients[event.client_id]
         secrets = before.secrets if event.auth_method.startswith("client_secret_") else ()
-        self.clients[event.client_id] = Client(settings=event, secrets=secrets, enabled=before.enabled)
+        self._replace(event.client_id, settings=event, secrets=secrets)
 
     def _secret_rotated(self, event: events.ClientSecretRotated) -> None:
         before = self.clients[event.client_id]

@@ -8,6 +8,7 @@ import logging
 import socket
 import uuid
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 from projections.state import WorkerState
 from service.client_auth.assertion import AssertionVerifier
@@ -19,7 +20,7 @@ from service.http.server import serve
 from service.journal.follow import Follower
 from service.journal.postgres import PostgresJournal
 from service.journal.relay_role import run_relay as relay_until
-from service.keys.manage import KeyManager
+from service.keys.manage import KeyManager, read_keys
 from service.keys.master import MasterKeyError, load_keys
 from service.keys.ring import KeyRing
 from service.keys.vault import Vault
@@ -35,9 +36,16 @@ _GAUGE_SECONDS = 1.0
 
 
 def issuer_of(settings: Settings) -> str:
-    """The issuer identifier (RFC 8414 section 2). Raises SettingsError when none is set."""
+    """The issuer identifier (RFC 8414 section 2). Raises SettingsError when none is set, or it cannot be one."""
     if settings.issuer is None:
         raise SettingsError("TALLYSTICK_ISSUER is not set: it is the public address of this server")
+    try:
+        parts = urlsplit(settings.issuer)
+        whole = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
+    except ValueError:
+        whole = False
+    if not whole or "#" in settings.issuer or "?" in settings.issuer:
+        raise SettingsError("TALLYSTICK_ISSUER must be an https:// address without query and fragment")
     return settings.issuer.rstrip("/")
 
 
@@ -118,17 +126,20 @@ async def run_worker(settings: Settings, listener: socket.socket) -> None:
 
 
 async def ensure_master_key(settings: Settings) -> None:
-    """Make the master key of a new home; refuse to make another one for data that was written under a lost one.
+    """Make the master key of a new home; refuse to make, or to use, another one than that of the data.
 
-    Raises MasterKeyError, JournalUnavailable or SettingsError.
+    Raises MasterKeyError, UnwrapError, JournalUnavailable or SettingsError.
     """
-    try:
-        load_keys(settings)
-    except MasterKeyError:
-        async with open_journal(settings) as journal:
+    async with open_journal(settings) as journal:
+        try:
+            keys = load_keys(settings)
+        except MasterKeyError:
             if await journal.head() > 0:
                 raise
-        load_keys(settings, create=True)
+            keys = load_keys(settings, create=True)
+        current = (await read_keys(journal)).current
+        if current is not None:
+            await Vault(journal, keys.wrapping).get(current.kid)
 
 
 async def run_relay(settings: Settings, stop: asyncio.Event) -> None:
@@ -136,6 +147,7 @@ async def run_relay(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises JournalUnavailable, MasterKeyError or SettingsError.
     """
+    issuer_of(settings)
     wrapping_key = load_keys(settings).wrapping
     async with open_journal(settings) as journal:
         keys = KeyManager(journal, Vault(journal, wrapping_key), settings.key_publish_ahead)

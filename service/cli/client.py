@@ -135,7 +135,7 @@ def rotate_secret(name: str, overlap: int | None, secret_file: str | None, as_js
         return Plan((rotation(model, known, until),))
 
     def report(applied: Applied) -> None:
-        done = f"client {name} has a new secret; older ones work for {seconds} s"
+        done = f"client {name} has a new secret; the one before it works for {seconds} s, older ones no more"
         _report_secret(applied, name, done, as_json=as_json, previous_expire_at=until)
 
     change(decide, report, secret_files={name: secret_file} if secret_file else None)

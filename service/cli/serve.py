@@ -13,7 +13,7 @@ _GC_THRESHOLDS = (50_000, 20, 50)
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8080, show_default=True, help="Port to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="Port to listen on.")
 @click.option("--fd", type=int, default=None, hidden=True, help="A listening socket that was handed down.")
 def serve(host: str, port: int, fd: int | None) -> None:
     """Answer HTTP requests: one worker. Needs TALLYSTICK_DATABASE_URL, TALLYSTICK_ISSUER and the master key."""

@@ -23,6 +23,7 @@ from service.embedded.product import Plan, run
 from service.journal.migrate import MigrationError, migrate
 from service.journal.port import JournalError
 from service.keys.master import MasterKeyError
+from service.keys.material import UnwrapError
 from service.settings import Settings, SettingsError, load_settings
 
 APP_ROLE = "tallystick_app"
@@ -118,16 +119,17 @@ def _grant_app_role(owner_url: str, service_url: str) -> None:
 async def _prepare(access: Path | None, environment: Mapping[str, str]) -> None:
     """Before the workers: the master key of a new home, the access file."""
     from service.access.store import apply_access_file
-    from service.bootstrap import ensure_master_key
+    from service.bootstrap import ensure_master_key, issuer_of
 
     settings = load_settings(environment)
     try:
+        issuer_of(settings)
         await ensure_master_key(settings)
         applied = None if access is None else await apply_access_file(settings, access)
     except Interrupted as error:
         print_secrets(error.applied.secrets)
         raise EmbeddedError(str(error)) from error
-    except (AccessError, MasterKeyError, JournalError) as error:
+    except (AccessError, MasterKeyError, UnwrapError, JournalError, SettingsError) as error:
         raise EmbeddedError(str(error)) from error
     if applied is None:
         return

@@ -25,7 +25,7 @@ def decide_active(access: AccessModel, caller: Client, grant: Grant, number: int
     if token.expires_at <= now:
         raise _inactive("token_expired", token_id)
     owner = access.clients.get(token.client_id)
-    if owner is None or not owner.enabled:
+    if owner is None or not owner.enabled or token.issued_at < owner.since:
         raise _inactive("client_disabled", token_id)
     return token
 

@@ -132,10 +132,12 @@ class _Product:
         }
 
     def _relay(self, environment: Mapping[str, str]) -> Program:
+        # The gauges that workers share are not the relay's: its own would stand at 0 for ever, as the slowest worker.
+        env = {name: value for name, value in environment.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
         return Program(
             name="relay",
             argv=self._plan.relay,
-            env=environment,
+            env=env,
             stop_rank=RELAY_RANK,
             register=self._register,
             metrics_dir=self._home.metrics_dir,

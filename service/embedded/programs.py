@@ -17,6 +17,13 @@ STOP_STEPS = ((signal.SIGTERM, 10.0),)
 LEFTOVER_STEPS = ((signal.SIGTERM, 3.0),)
 
 
+class _Written(msgspec.Struct, frozen=True):
+    """The register's file. A copy of it in another folder is none: its processes are those of the original."""
+
+    folder: str
+    programs: dict[str, str]
+
+
 class Register:
     """Which processes a run started, in a private file: a worker that still drains would hold the HTTP port."""
 
@@ -33,11 +40,13 @@ class Register:
         """Remember a process that was just started, and forget those that have ended. Raises OSError."""
         living = {key: started for key, started in self._known.items() if identity(int(key)) == started}
         self._known = {**living, str(pid): identity(pid) or ""}
-        write_private(self._path, msgspec.json.encode(self._known).decode())
+        written = _Written(str(self._path.parent.resolve()), self._known)
+        write_private(self._path, msgspec.json.encode(written).decode())
 
     def _read(self) -> dict[str, str]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, str])
+            written = msgspec.json.decode(self._path.read_bytes(), type=_Written)
+            return written.programs if written.folder == str(self._path.parent.resolve()) else {}
         except (FileNotFoundError, msgspec.DecodeError):
             return {}
 

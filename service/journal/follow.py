@@ -75,15 +75,16 @@ class Follower:
         return time.monotonic() < self._lease_until
 
     async def start(self, journal: PostgresJournal) -> None:
-        """Load the long-lived streams, then follow. Raises JournalUnavailable, or what a fold raises on poison."""
+        """Load the long-lived streams, then follow. Raises JournalUnavailable; poison halts it from the start on."""
         self._journal = journal
         self.barrier = Barrier(journal.fetch, self._reader)
         recorded, head = await journal.read_entities()
         for event in recorded:
             if event.position > self.state.position:  # own commits on an empty journal were folded as they came
-                self.state.apply(event.fact())
+                self._load(event)
         self.state.position = self.head = max(head, self.state.position)
-        await self.refresh()
+        if self.poison is None:
+            await self.refresh()
         self._tasks = [
             asyncio.create_task(self._listen(), name="journal-listen"),
             asyncio.create_task(self._follow(), name="journal-follow"),
@@ -163,6 +164,14 @@ class Follower:
                 self._renewal_due.set()
             if len(page) < _PAGE:
                 return
+
+    def _load(self, recorded: RecordedEvent) -> None:
+        if self.poison is not None:
+            return
+        try:
+            self.state.apply(recorded.fact())
+        except Exception as error:  # noqa: BLE001 poison halts, whatever it raised
+            self._halt(recorded.position, error)
 
     def _decoded(self, page: Iterable[RecordedEvent], first: int) -> list[Fact]:
         facts: list[Fact] = []

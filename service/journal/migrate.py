@@ -11,6 +11,7 @@ from importlib import resources
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from yoyo import exceptions, get_backend, read_migrations
 from yoyo.backends.base import DatabaseBackend
 from yoyo.migrations import MigrationList
@@ -26,7 +27,7 @@ def migrate(owner_url: str) -> list[str]:
     `owner_url` is a postgresql:// URL of the role that owns the schema.
     Raises MigrationError, also when the database is of a newer version than this program.
     """
-    with _explained(), psycopg.connect(owner_url, autocommit=True) as guard:
+    with _explained(owner_url), psycopg.connect(owner_url, autocommit=True) as guard:
         # yoyo's own lock is a row that a killed process leaves behind; this one goes with its session.
         guard.execute("SELECT pg_advisory_lock(hashtext('tallystick.migrate'))")
         with _backend(owner_url) as backend:
@@ -38,7 +39,7 @@ def migrate(owner_url: str) -> list[str]:
 
 def missing_migrations(owner_url: str) -> list[str]:
     """The ids of migrations that the database lacks. Raises MigrationError."""
-    with _explained(), psycopg.connect(owner_url, autocommit=True) as connection:
+    with _explained(owner_url), psycopg.connect(owner_url, autocommit=True) as connection:
         applied = _applied(connection)
         _refuse_newer(connection)
         return [migration.id for migration in _known() if migration.id not in applied]
@@ -66,7 +67,11 @@ def _refuse_newer(connection: psycopg.Connection[tuple[str]]) -> None:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(owner_url: str) -> Iterator[None]:
+    try:
+        conninfo_to_dict(owner_url)
+    except psycopg.Error:  # its words quote the URL, which holds a password
+        raise MigrationError("the database URL cannot be read (is its password percent-encoded?)") from None
     try:
         yield
     except (psycopg.Error, exceptions.LockTimeout, exceptions.BadMigration) as error:

@@ -34,6 +34,9 @@ _READ_STREAM = f"SELECT {_COLUMNS} FROM journal.events WHERE stream = $1 ORDER B
 _READ_ENTITIES = f"SELECT {_COLUMNS} FROM journal.events WHERE stream >= $1 ORDER BY position"  # noqa: S608 constant
 _HEAD = "SELECT position FROM journal.head"
 
+_BAD_URL = "the database URL cannot be read (is its password percent-encoded?)"
+"""Never with the parser's own words: they quote parts of the URL, which holds a password."""
+
 _POLITE = 2.0
 _CONNECTION_FAILURES = (
     asyncpg.PostgresConnectionError,
@@ -54,7 +57,9 @@ async def connect(url: str, timeout: float = 10.0) -> asyncpg.Connection[Any]:
     try:
         return await asyncpg.connect(url, timeout=timeout, server_settings=_session())
     except (*_CONNECTION_FAILURES, asyncpg.PostgresError, TimeoutError) as error:
-        raise JournalUnavailable(f"no connection to Postgres: {error}") from error
+        raise JournalUnavailable(f"no connection to Postgres: {str(error) or 'no answer'}") from error
+    except ValueError:
+        raise JournalUnavailable(_BAD_URL) from None
 
 
 async def close(link: asyncpg.Connection[Any] | asyncpg.Pool[Any] | None) -> None:
@@ -116,7 +121,9 @@ class PostgresJournal:
                 self._url, min_size=1, max_size=4, timeout=10, reset=_keep_session, server_settings=_session()
             )
         except (*_CONNECTION_FAILURES, asyncpg.PostgresError, TimeoutError) as error:
-            raise JournalUnavailable(f"no connection to Postgres: {error}") from error
+            raise JournalUnavailable(f"no connection to Postgres: {str(error) or 'no answer'}") from error
+        except ValueError:
+            raise JournalUnavailable(_BAD_URL) from None
         try:
             await self._connected()
         except asyncpg.PostgresError as error:

@@ -61,3 +61,10 @@ def decide_retirement(keys: KeySet, kid: str) -> events.KeyRetired:
 def next_key(keys: KeySet) -> str | None:
     """The kid of a key that is published and waits to sign."""
     return next((key.kid for key in keys.keys.values() if key.status == "next"), None)
+
+
+def refuse_other_algorithm(keys: KeySet, waiting: str, algorithm: str) -> None:
+    """Raise KeyChangeRefused if the key that waits to sign is not of the algorithm asked for."""
+    kept = keys.keys[waiting].alg
+    if kept != algorithm:
+        raise KeyChangeRefused(f"key {waiting} ({kept}) waits to sign already: retire it first, or let it sign")

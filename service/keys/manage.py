@@ -17,6 +17,7 @@ from service.keys.lifecycle import (
     decide_due,
     decide_retirement,
     next_key,
+    refuse_other_algorithm,
 )
 from service.keys.material import generate
 from service.keys.vault import Vault
@@ -56,12 +57,14 @@ class KeyManager:
     async def rotate(self, algorithm: SigningAlgorithm, context: Context, *, now: bool = False) -> str:
         """Publish a next key, which signs after the publish-ahead time; with `now`, at once.
 
-        A key that waits already is used. Returns its kid. Raises JournalUnavailable or VersionConflict.
+        A key that waits already is used. Returns its kid. Raises KeyChangeRefused where that one is of another
+        algorithm, JournalUnavailable or VersionConflict.
         """
         keys = await read_keys(self._journal)
         waiting = next_key(keys)
         if waiting is None:
             return await self._create(keys, algorithm, ahead=0 if now else self._publish_ahead, context=context)
+        refuse_other_algorithm(keys, waiting, algorithm)
         if now:
             await self._append(keys, [decide_activation(keys, waiting, int(time.time()))], context)
         return waiting

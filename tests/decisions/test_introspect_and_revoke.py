@@ -110,6 +110,14 @@ def test_tokens_of_a_disabled_client_are_not_active() -> None:
         assert enabled == (introspected(model, client("api", URIS), grant, 1, 10) is not None)
 
 
+def test_tokens_of_a_client_removed_before_are_not_active() -> None:
+    """A token issued before its client's id was given to another one is active for nobody."""
+    model, grant = AccessModel(), Grant(version=1, tokens={1: _token()})
+    for since, active in ((0, True), (1, False)):
+        model.clients["alpha"] = msgspec.structs.replace(client("alpha"), since=since)
+        assert active == (introspected(model, client("api", URIS), grant, 1, 10) is not None)
+
+
 def test_a_client_that_introspects_nothing_is_refused() -> None:
     """Introspection is for resources only."""
     check_introspector(client("api", URIS))

@@ -359,12 +359,13 @@ async def test_a_hole_in_the_journal_halts(worker: Worker, database: Database) -
 
 
 async def test_poison_at_the_start(database: Database) -> None:
-    """A worker does not begin on long-lived streams that it cannot read."""
+    """A worker that begins on streams it cannot fold is halted: readiness can say so, and nothing is answered."""
     async with open_journal(database.service_url) as journal:
         await journal.append(Append(client_stream("nobody"), 0, (enabled("nobody"),)))
-    with pytest.raises(KeyError):
-        async with open_worker(database.service_url):
-            pytest.fail("it started")
+    async with open_worker(database.service_url) as worker:
+        assert worker.follower.poison is not None
+        with pytest.raises(JournalUnavailable, match="halted"):
+            await worker.follower.ensure_fresh()
 
 
 async def halted_before(worker: Worker, position: int) -> None:
