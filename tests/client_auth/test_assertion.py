@@ -157,7 +157,7 @@ NOW = int(time.time())
 def test_claims_must_hold(verifier: AssertionVerifier, changes: dict[str, object], reason: str) -> None:
     """Each claim of RFC 7523 section 3 is checked, with bounds and types."""
     party = client(public_jwk("ES256"))
-    claims = assertion_claims("app", **changes)
+    claims = assertion_claims("app", **current(changes))
     if changes.keys() & {"jti"}:
         claims = {**assertion_claims("app"), **changes}
         claims = {name: value for name, value in claims.items() if value is not None}
@@ -171,8 +171,17 @@ def test_claims_must_hold(verifier: AssertionVerifier, changes: dict[str, object
 def test_claims_within_bounds_hold(verifier: AssertionVerifier, changes: dict[str, object]) -> None:
     """iat and nbf may be left out, and times may have fractions (RFC 7519 section 2)."""
     party = client(public_jwk("ES256"))
-    assertion = signed(assertion_claims("app", **changes), private_key("ES256"))
+    assertion = signed(assertion_claims("app", **current(changes)), private_key("ES256"))
     assert verifier.verify(party, assertion, time.time()).client_id == "app"
+
+
+def current(changes: dict[str, object]) -> dict[str, object]:
+    """The same, with moments near NOW, which is when the tests were collected, moved to the present."""
+    passed = int(time.time()) - NOW
+    return {
+        name: value + passed if isinstance(value, int | float) and value > NOW / 2 else value
+        for name, value in changes.items()
+    }
 
 
 def encoded(value: object) -> bytes:
