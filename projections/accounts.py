@@ -12,8 +12,23 @@ from schema import events
 from schema.envelope import Fact
 
 
+class Passkey(msgspec.Struct, frozen=True, kw_only=True):
+    """A passkey (WebAuthn). Id and public key (COSE) are base64url text; `added_at` is in seconds."""
+
+    credential_id: str
+    public_key: str
+    label: str
+    added_at: int
+    sign_count: int = 0
+    transports: tuple[str, ...] = ()
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """A person's account. `subject` is what tokens name it by; `name`, in normal form, is what people type."""
+    """A person's account. `subject` is what tokens name it by; `name`, in normal form, is what people type.
+
+    Sessions that rest on a sign-in before the position `sessions_after` are over, and so are grants begun before
+    `grants_after`.
+    """
 
     subject: str
     name: str
@@ -21,6 +36,16 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     roles: frozenset[str] = frozenset()
     enabled: bool = True
     has_password: bool = False
+    has_totp: bool = False
+    passkeys: tuple[Passkey, ...] = ()
+    recovery_digests: frozenset[str] = frozenset()
+    sessions_after: int = 0
+    grants_after: int = 0
+
+    @property
+    def has_second_factor(self) -> bool:
+        """Whether a password alone does not sign in to it."""
+        return self.has_totp or bool(self.passkeys)
 
 
 class Accounts:
@@ -32,11 +57,17 @@ class Accounts:
     def __init__(self) -> None:
         self.by_subject: dict[str, Account] = {}
         self._subjects: dict[str, str] = {}
+        self._passkeys: dict[str, str] = {}
         self._versions: dict[UUID, int] = {}
 
     def named(self, name: str) -> Account | None:
         """The account of a name in normal form."""
         subject = self._subjects.get(name)
+        return None if subject is None else self.by_subject[subject]
+
+    def with_passkey(self, credential_id: str) -> Account | None:
+        """The account that a passkey is of."""
+        subject = self._passkeys.get(credential_id)
         return None if subject is None else self.by_subject[subject]
 
     def version_of(self, stream: UUID) -> int:
@@ -52,6 +83,10 @@ class Accounts:
         if handler is not None:
             handler(self, fact.event)
             self._versions[fact.stream] = fact.version
+        if isinstance(fact.event, _END_SESSIONS):
+            self._replace(fact.event.subject, sessions_after=fact.position)
+        if isinstance(fact.event, events.AccountSignedOut):
+            self._replace(fact.event.subject, grants_after=fact.position)
 
     def _registered(self, event: events.AccountRegistered) -> None:
         self.by_subject[event.subject] = Account(subject=event.subject, name=event.name, email=event.email)
@@ -77,6 +112,39 @@ class Accounts:
         for account in holders:
             self._replace(account.subject, roles=account.roles - {event.name})
 
+    def _signed_out(self, _: events.AccountSignedOut) -> None:
+        """What it ends is told by its position."""
+
+    def _totp_enrolled(self, event: events.TotpEnrolled) -> None:
+        self._replace(event.subject, has_totp=True)
+
+    def _totp_removed(self, event: events.TotpRemoved) -> None:
+        self._replace(event.subject, has_totp=False)
+
+    def _passkey_added(self, event: events.PasskeyAdded) -> None:
+        passkey = Passkey(
+            credential_id=event.credential_id,
+            public_key=event.public_key,
+            label=event.label,
+            added_at=event.added_at,
+            sign_count=event.sign_count,
+            transports=event.transports,
+        )
+        self._replace(event.subject, passkeys=(*self.by_subject[event.subject].passkeys, passkey))
+        self._passkeys[event.credential_id] = event.subject
+
+    def _passkey_removed(self, event: events.PasskeyRemoved) -> None:
+        kept = (each for each in self.by_subject[event.subject].passkeys if each.credential_id != event.credential_id)
+        self._replace(event.subject, passkeys=tuple(kept))
+        del self._passkeys[event.credential_id]
+
+    def _recovery_codes_set(self, event: events.RecoveryCodesSet) -> None:
+        self._replace(event.subject, recovery_digests=frozenset(event.digests))
+
+    def _recovery_code_used(self, event: events.RecoveryCodeUsed) -> None:
+        left = self.by_subject[event.subject].recovery_digests - {event.digest}
+        self._replace(event.subject, recovery_digests=left)
+
     def _replace(self, subject: str, **changes: Any) -> None:
         self.by_subject[subject] = msgspec.structs.replace(self.by_subject[subject], **changes)
 
@@ -86,6 +154,14 @@ _HANDLERS: dict[type[events.Event], Callable[[Accounts, Any], None]] = {
     events.AccountPasswordSet: Accounts._password_set,
     events.AccountDisabled: Accounts._disabled,
     events.AccountEnabled: Accounts._enabled,
+    events.AccountSignedOut: Accounts._signed_out,
+    events.TotpEnrolled: Accounts._totp_enrolled,
+    events.TotpRemoved: Accounts._totp_removed,
+    events.PasskeyAdded: Accounts._passkey_added,
+    events.PasskeyRemoved: Accounts._passkey_removed,
+    events.RecoveryCodesSet: Accounts._recovery_codes_set,
+    events.RecoveryCodeUsed: Accounts._recovery_code_used,
     events.RoleGranted: Accounts._role_granted,
     events.RoleWithdrawn: Accounts._role_withdrawn,
 }
+_END_SESSIONS = (events.AccountPasswordSet, events.AccountDisabled, events.AccountSignedOut)

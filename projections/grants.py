@@ -1,24 +1,21 @@
-"""Grants and their tokens: what introspection answers from, in memory, bounded.
-
-The cache holds grants issued while this process lives; any other is read from its own stream on demand. While a
-stream is being read, events of it that arrive by the feed are kept beside and folded after, so that a load never
-hides a revocation.
-"""
+"""Grants and their tokens: what introspection, redemption and refresh answer from, in memory, bounded."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
-from uuid import UUID
 
 import msgspec
 
+from projections.stream_cache import StreamCache
 from schema import events
 from schema.envelope import Fact
 
 
 class Token(msgspec.Struct, gc=False):
-    """An access token of a grant. Times are in seconds; `digest` is there for opaque tokens."""
+    """An access token of a grant. Times are in seconds; `digest` is there for opaque tokens.
+
+    `subject` is what the token says, which is a pairwise one where the client has those.
+    """
 
     client_id: str
     subject: str
@@ -30,12 +27,77 @@ class Token(msgspec.Struct, gc=False):
     revoked: bool = False
 
 
+class Person(msgspec.Struct, frozen=True):
+    """Who gave a grant, to which client, for what, and how they had signed in. `session` is a session's id."""
+
+    client_id: str
+    subject: str
+    session: str
+    scope: str
+    resources: tuple[str, ...]
+    auth_time: int
+    amr: tuple[str, ...]
+    acr: str
+    nonce: str | None = None
+    id_token_claims: tuple[str, ...] = ()
+    userinfo_claims: tuple[str, ...] = ()
+
+
+class Code(msgspec.Struct, frozen=True):
+    """An authorization code, by its keyed digest, and what it is bound to."""
+
+    digest: str
+    expires_at: int
+    redirect_uri: str
+    code_challenge: str
+    redeemed: bool = False
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A device's request (RFC 8628), by the keyed digests of its two codes. Approved once the grant has a person."""
+
+    client_id: str
+    scope: str
+    resources: tuple[str, ...]
+    digest: str
+    user_code_digest: str
+    expires_at: int
+    denied: bool = False
+    redeemed: bool = False
+
+
+class Refresh(msgspec.Struct, frozen=True):
+    """A grant's refresh token. Times are in seconds.
+
+    `digests` are the tokens of the current generation: one, or more where a rotation was retried within its grace
+    window; the first that is used ends the others. `previous` is the token whose use made them.
+    """
+
+    digests: tuple[str, ...]
+    expires_at: int
+    used_at: int
+    generation: int = 0
+    previous: str | None = None
+    rotated_at: int = 0
+    retries: int = 0
+
+
 class Grant(msgspec.Struct):
-    """A grant: the version of its stream, its tokens by number, and whether all of it is revoked."""
+    """A grant: the version of its stream, its tokens by number, and whether all of it is revoked.
+
+    `position` is that of its first event. Tokens that expired before the last refresh are forgotten; their numbers
+    are up to `last_number`.
+    """
 
     version: int = 0
+    position: int = 0
     revoked: bool = False
     tokens: dict[int, Token] = {}
+    last_number: int = 0
+    person: Person | None = None
+    code: Code | None = None
+    device: Device | None = None
+    refresh: Refresh | None = None
 
     def active(self, number: int, now: float) -> bool:
         """Whether a token of this grant is neither revoked nor expired."""
@@ -46,82 +108,69 @@ class Grant(msgspec.Struct):
         """Fold one event of this grant's stream; one that was folded before changes nothing."""
         if fact.version <= self.version:
             return
+        if not self.version:
+            self.position = fact.position
         match fact.event:
             case events.TokenIssued() as issued:
-                self.tokens[issued.number] = _token(issued)
+                self._issued(issued)
+            case events.TokenRefreshed() as refreshed:
+                self._refreshed(refreshed)
             case events.TokenRevoked() as revoked:
                 self.tokens[revoked.number].revoked = True
             case events.GrantRevoked():
                 self.revoked = True
+            case other:
+                self._begun(other)
         self.version = fact.version
 
     def expired(self, now: float) -> bool:
-        """Whether no token of this grant is alive by its own lifetime."""
-        return all(token.expires_at <= now for token in self.tokens.values())
+        """Whether no token, code or refresh token of this grant is alive by its own lifetime."""
+        return all(token.expires_at <= now for token in self.tokens.values()) and (
+            self.revoked
+            or all(part is None or part.expires_at <= now for part in (self.refresh, self.code, self.device))
+        )
+
+    def _begun(self, event: events.Event) -> None:
+        match event:
+            case events.AuthorizationGranted() as granted:
+                self.person = _person(granted)
+                self.code = _code(granted)
+            case events.AuthorizationRedeemed() if self.code is not None:
+                self.code = msgspec.structs.replace(self.code, redeemed=True)
+            case events.DeviceRequested() as requested:
+                self.device = _device(requested)
+            case events.DeviceApproved() as approved:
+                self.person = _approver(approved)
+            case events.DeviceDenied() if self.device is not None:
+                self.device = msgspec.structs.replace(self.device, denied=True)
+            case events.DeviceRedeemed() if self.device is not None:
+                self.device = msgspec.structs.replace(self.device, redeemed=True)
+
+    def _issued(self, issued: events.TokenIssued) -> None:
+        self.tokens[issued.number] = _token(issued)
+        self.last_number = issued.number
+        if issued.refresh_digest is not None:
+            self.refresh = Refresh(
+                digests=(issued.refresh_digest,),
+                expires_at=issued.refresh_expires_at or 0,
+                used_at=issued.issued_at,
+            )
+
+    def _refreshed(self, refreshed: events.TokenRefreshed) -> None:
+        now = refreshed.issued_at
+        for number in [number for number, token in self.tokens.items() if token.expires_at <= now]:
+            del self.tokens[number]
+        self.tokens[refreshed.number] = _token(refreshed)
+        self.last_number = refreshed.number
+        if self.refresh is not None:
+            self.refresh = _rotated(self.refresh, refreshed)
 
 
-class GrantCache:
-    """The most recently issued grants, at most `limit`."""
+class GrantCache(StreamCache[Grant]):
+    """The most recently begun grants, at most `limit`."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._grants: dict[UUID, Grant] = {}
-        self._order: deque[UUID] = deque()
-        self._arriving: dict[UUID, list[Fact]] = {}
-
-    def __len__(self) -> int:
-        return len(self._grants)
-
-    def get(self, grant_id: UUID) -> Grant | None:
-        """The grant, if it is in the cache."""
-        return self._grants.get(grant_id)
-
-    def apply(self, fact: Fact) -> None:
-        """Fold one event; one of a grant that is not in the cache is left to the next load of it."""
-        grant = self._grants.get(fact.stream)
-        if grant is not None:
-            grant.apply(fact)
-        elif isinstance(fact.event, events.TokenIssued) and fact.version == 1:
-            self._add(fact.stream, fold_grant([fact]), fact.event.issued_at)
-        if fact.stream in self._arriving:
-            self._arriving[fact.stream].append(fact)
-
-    def begin_load(self, grant_id: UUID) -> None:
-        """From now on keep this grant's events beside, until `finish_load`."""
-        self._arriving.setdefault(grant_id, [])
-
-    def finish_load(self, grant_id: UUID, facts: Iterable[Fact], now: float) -> Grant | None:
-        """Take in a grant that was read from its stream, with what arrived meanwhile; None if it has no events."""
-        arrived = self._arriving.pop(grant_id, [])
-        known = self._grants.get(grant_id)
-        if known is not None:
-            return known
-        grant = fold_grant([*facts, *arrived])
-        if not grant.version:
-            return None
-        if not grant.expired(now):
-            self._add(grant_id, grant, int(now))
-        return grant
-
-    def abandon_load(self, grant_id: UUID) -> None:
-        """A load that failed: forget what was kept beside."""
-        self._arriving.pop(grant_id, None)
-
-    def _add(self, grant_id: UUID, grant: Grant, now: int) -> None:
-        self._sweep(now)
-        self._grants[grant_id] = grant
-        self._order.append(grant_id)
-
-    def _sweep(self, now: int) -> None:
-        """Look at the two that were looked at longest ago: an expired one goes, a live one stays unless the cache is
-        full.
-        """
-        for _ in range(min(2, len(self._order))):
-            oldest = self._order.popleft()
-            if self._grants[oldest].expired(now) or len(self._order) >= self._limit - 1:
-                del self._grants[oldest]
-            else:
-                self._order.append(oldest)
+        super().__init__(limit, Grant, _began)
 
 
 def fold_grant(facts: Iterable[Fact]) -> Grant:
@@ -132,13 +181,86 @@ def fold_grant(facts: Iterable[Fact]) -> Grant:
     return grant
 
 
-def _token(issued: events.TokenIssued) -> Token:
+def _began(fact: Fact) -> int | None:
+    event = fact.event
+    if isinstance(event, events.TokenIssued | events.AuthorizationGranted | events.DeviceRequested):
+        return event.issued_at
+    return None
+
+
+def _rotated(before: Refresh, refreshed: events.TokenRefreshed) -> Refresh:
+    if refreshed.refresh_digest is None:
+        return msgspec.structs.replace(before, used_at=refreshed.issued_at)
+    if refreshed.retry:
+        return msgspec.structs.replace(
+            before, digests=(*before.digests, refreshed.refresh_digest), retries=before.retries + 1
+        )
+    return Refresh(
+        digests=(refreshed.refresh_digest,),
+        expires_at=before.expires_at,
+        used_at=refreshed.issued_at,
+        generation=refreshed.generation,
+        previous=refreshed.used_digest,
+        rotated_at=refreshed.issued_at,
+    )
+
+
+def _token(event: events.TokenIssued | events.TokenRefreshed) -> Token:
     return Token(
-        client_id=issued.client_id,
-        subject=issued.subject,
-        audience=issued.audience,
-        scope=issued.scope,
-        issued_at=issued.issued_at,
-        expires_at=issued.expires_at,
-        digest=issued.digest,
+        client_id=event.client_id,
+        subject=event.presented_subject or event.subject,
+        audience=event.audience,
+        scope=event.scope,
+        issued_at=event.issued_at,
+        expires_at=event.expires_at,
+        digest=event.digest,
+    )
+
+
+def _person(granted: events.AuthorizationGranted) -> Person:
+    return Person(
+        client_id=granted.client_id,
+        subject=granted.subject,
+        session=granted.session,
+        scope=granted.scope,
+        resources=granted.resources,
+        auth_time=granted.auth_time,
+        amr=granted.amr,
+        acr=granted.acr,
+        nonce=granted.nonce,
+        id_token_claims=granted.id_token_claims,
+        userinfo_claims=granted.userinfo_claims,
+    )
+
+
+def _approver(approved: events.DeviceApproved) -> Person:
+    return Person(
+        client_id=approved.client_id,
+        subject=approved.subject,
+        session=approved.session,
+        scope=approved.scope,
+        resources=approved.resources,
+        auth_time=approved.auth_time,
+        amr=approved.amr,
+        acr=approved.acr,
+    )
+
+
+def _code(granted: events.AuthorizationGranted) -> Code:
+    return Code(
+        digest=granted.digest,
+        expires_at=granted.expires_at,
+        redirect_uri=granted.redirect_uri,
+        code_challenge=granted.code_challenge,
+    )
+
+
+def _device(requested: events.DeviceRequested) -> Device:
+    return Device(
+        client_id=requested.client_id,
+        scope=requested.scope,
+        resources=requested.resources,
+        digest=requested.digest,
+        user_code_digest=requested.user_code_digest,
+        expires_at=requested.expires_at,
     )

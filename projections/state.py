@@ -1,39 +1,71 @@
-"""All that one worker knows: access model, accounts, keys and recent grants, at one position of the journal."""
+"""All that one worker knows: access model, accounts, consents, keys, recent grants and sessions, at one position."""
 
 from __future__ import annotations
 
 from projections.access_model import AccessModel
 from projections.accounts import Accounts
+from projections.consents import Consents
 from projections.grants import GrantCache
 from projections.keyset import KeySet
+from projections.sessions import SessionCache
 from schema import events
 from schema.envelope import Fact
 
-_FOLDED_BY_GRANTS = (events.TokenIssued, events.TokenRevoked, events.GrantRevoked)
-_CHANGES_NO_ANSWER = (events.TokenIssued, events.AccessRejected)
+_OF_GRANTS = (
+    events.TokenIssued,
+    events.TokenRefreshed,
+    events.TokenRevoked,
+    events.GrantRevoked,
+    events.AuthorizationGranted,
+    events.AuthorizationRedeemed,
+    events.DeviceRequested,
+    events.DeviceApproved,
+    events.DeviceDenied,
+    events.DeviceRedeemed,
+    events.TokenReuseDetected,
+)
+_OF_SESSIONS = (events.SessionStarted, events.SessionRenewed, events.SessionEnded, events.LogoutNotified)
+_OF_NOBODY = (events.AccessRejected, events.LoginFailed, events.AuthorizationDenied)
+_TAKE_NOTHING_AWAY = (
+    *_OF_NOBODY,
+    events.TokenIssued,
+    events.TokenRefreshed,
+    events.AuthorizationGranted,
+    events.AuthorizationRedeemed,
+    events.DeviceRequested,
+    events.DeviceApproved,
+    events.DeviceRedeemed,
+    events.SessionStarted,
+    events.LogoutNotified,
+)
 
 
 class WorkerState:
     """The folds that a worker answers from. `position` is that of the last event folded."""
 
-    def __init__(self, grant_limit: int) -> None:
+    def __init__(self, grant_limit: int, session_limit: int = 100_000) -> None:
         self.access = AccessModel()
         self.accounts = Accounts()
+        self.consents = Consents()
         self.keys = KeySet()
         self.grants = GrantCache(grant_limit)
+        self.sessions = SessionCache(session_limit)
         self.position = 0
 
     def apply(self, fact: Fact) -> None:
         """Fold the next event. Raises whatever a fold raises on an event it cannot understand (poison)."""
-        if isinstance(fact.event, _FOLDED_BY_GRANTS):
+        if isinstance(fact.event, _OF_GRANTS):
             self.grants.apply(fact)
-        elif not isinstance(fact.event, events.AccessRejected):
+        elif isinstance(fact.event, _OF_SESSIONS):
+            self.sessions.apply(fact)
+        elif not isinstance(fact.event, _OF_NOBODY):
             self.access.apply(fact)
             self.accounts.apply(fact)
+            self.consents.apply(fact)
             self.keys.apply(fact)
         self.position = fact.position
 
 
 def takes_away(event: events.Event) -> bool:
-    """Whether other workers wait to hear that this event was folded: all but issuance and rejection may end a right."""
-    return not isinstance(event, _CHANGES_NO_ANSWER)
+    """Whether others wait to hear that this event was folded: all but what gives or refuses may end a right."""
+    return not isinstance(event, _TAKE_NOTHING_AWAY)

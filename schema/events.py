@@ -76,13 +76,15 @@ class RoleRemoved(Event, frozen=True, kw_only=True):
 
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
 TokenFormat = Literal["jwt", "opaque"]
+SubjectType = Literal["public", "pairwise"]
 
 
 class ClientSettings(Event, frozen=True, kw_only=True):
     """What a client may do; the part that `client.registered` and `client.updated` share.
 
     `scopes` and `roles` say what it may ask for, `resources` for which APIs, `introspects` whose tokens it
-    may look at (an API does), `jwks` the public keys of `private_key_jwt` (RFC 7517).
+    may look at (an API does), `jwks` the public keys of `private_key_jwt` (RFC 7517). `client_name` is what people
+    are shown; a `first_party` client needs no consent. With `refresh_rotation` off a refresh token stays the same.
     """
 
     client_id: str
@@ -96,6 +98,12 @@ class ClientSettings(Event, frozen=True, kw_only=True):
     token_format: TokenFormat = "jwt"
     access_token_lifetime: int | None = None
     jwks: tuple[dict[str, Any], ...] = ()
+    client_name: str = ""
+    first_party: bool = False
+    refresh_rotation: bool = True
+    subject_type: SubjectType = "public"
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    backchannel_logout_uri: str | None = None
 
 
 class ClientRegistered(ClientSettings, frozen=True, kw_only=True):
@@ -192,6 +200,152 @@ class RoleWithdrawn(Event, frozen=True, kw_only=True):
     role: str
 
 
+class AccountSignedOut(Event, frozen=True, kw_only=True):
+    """Every session and every grant of an account ended; those of later are new ones."""
+
+    TYPE: ClassVar[str] = "account.signed_out"
+    subject: str
+    reason: str = ""
+
+
+class TotpEnrolled(Event, frozen=True, kw_only=True):
+    """An account has a new authenticator app (RFC 6238); an older one works no more. Its secret is in the vault alone."""
+
+    TYPE: ClassVar[str] = "account.totp_enrolled"
+    subject: str
+
+
+class TotpRemoved(Event, frozen=True, kw_only=True):
+    """An account has no authenticator app any more."""
+
+    TYPE: ClassVar[str] = "account.totp_removed"
+    subject: str
+
+
+class PasskeyAdded(Event, frozen=True, kw_only=True):
+    """An account has one more passkey (WebAuthn). Id and public key (COSE) are base64url text."""
+
+    TYPE: ClassVar[str] = "account.passkey_added"
+    subject: str
+    credential_id: str
+    public_key: str
+    label: str
+    added_at: int
+    sign_count: int = 0
+    transports: tuple[str, ...] = ()
+    aaguid: str | None = None
+
+
+class PasskeyRemoved(Event, frozen=True, kw_only=True):
+    """A passkey works no more."""
+
+    TYPE: ClassVar[str] = "account.passkey_removed"
+    subject: str
+    credential_id: str
+
+
+class RecoveryCodesSet(Event, frozen=True, kw_only=True):
+    """An account has new recovery codes, here as keyed digests; older ones work no more."""
+
+    TYPE: ClassVar[str] = "account.recovery_codes_set"
+    subject: str
+    digests: tuple[str, ...]
+
+
+class RecoveryCodeUsed(Event, frozen=True, kw_only=True):
+    """A recovery code was used up."""
+
+    TYPE: ClassVar[str] = "account.recovery_code_used"
+    subject: str
+    digest: str
+
+
+# --- signing in, consent, sessions ------------------------------------------------------------------------
+
+
+class LoginFailed(Event, frozen=True, kw_only=True):
+    """Somebody did not prove who they are. `reason` is for the audit only.
+
+    `subject` is there where the name is one of ours; `name_digest` is the keyed digest of what was typed, for it may
+    be a password. `method` is `pwd`, `otp`, `recovery` or `passkey`.
+    """
+
+    TYPE: ClassVar[str] = "login.failed"
+    reason: str
+    method: str
+    subject: str | None = None
+    name_digest: str | None = None
+    client_id: str | None = None
+    user_agent: str | None = None
+
+
+class SessionStarted(Event, frozen=True, kw_only=True):
+    """Somebody signed in; its stream is the session, whose id is the `sid` of ID tokens.
+
+    `digest` is that of the cookie's handle. `amr` says how (RFC 8176), `acr` how strongly.
+    """
+
+    TYPE: ClassVar[str] = "session.started"
+    subject: str
+    digest: str
+    auth_time: int
+    expires_at: int
+    amr: tuple[str, ...]
+    acr: str
+    user_agent: str | None = None
+
+
+class SessionRenewed(Event, frozen=True, kw_only=True):
+    """The person of a session signed in again; the cookie before this one works no more."""
+
+    TYPE: ClassVar[str] = "session.renewed"
+    subject: str
+    digest: str
+    auth_time: int
+    expires_at: int
+    amr: tuple[str, ...]
+    acr: str
+    user_agent: str | None = None
+
+
+class SessionEnded(Event, frozen=True, kw_only=True):
+    """A session is over."""
+
+    TYPE: ClassVar[str] = "session.ended"
+    subject: str
+    reason: str
+
+
+class LogoutNotified(Event, frozen=True, kw_only=True):
+    """A client was told that a session ended, or could not be told (OpenID Connect Back-Channel Logout 1.0).
+
+    Its stream is the session's.
+    """
+
+    TYPE: ClassVar[str] = "logout.notified"
+    client_id: str
+    subject: str
+    delivered: bool
+    detail: str | None = None
+
+
+class ConsentGranted(Event, frozen=True, kw_only=True):
+    """A person allowed a client these scopes; they add to those allowed before."""
+
+    TYPE: ClassVar[str] = "consent.granted"
+    client_id: str
+    subject: str
+    scopes: tuple[str, ...]
+
+
+class ConsentWithdrawn(Event, frozen=True, kw_only=True):
+    """A person no longer allows a client anything; its grants from them are revoked."""
+
+    TYPE: ClassVar[str] = "consent.withdrawn"
+    client_id: str
+    subject: str
+
+
 # --- signing keys -----------------------------------------------------------------------------------------
 
 
@@ -243,6 +397,47 @@ class TokenIssued(Event, frozen=True, kw_only=True):
     kid: str | None = None
     digest: str | None = None
     user_agent: str | None = None
+    presented_subject: str | None = None
+    refresh_digest: str | None = None
+    refresh_expires_at: int | None = None
+
+
+class TokenRefreshed(Event, frozen=True, kw_only=True):
+    """A refresh token was used, and an access token came of it (RFC 6749 section 6).
+
+    `generation` counts rotations of the grant's refresh token. `refresh_digest` is that of the new refresh token, and
+    is not there where the old one stays. A `retry` repeats the last rotation within its grace window: it makes one more
+    token of the same generation, and the first of them that is used ends the others.
+    """
+
+    TYPE: ClassVar[str] = "token.refreshed"
+    number: int
+    generation: int
+    client_id: str
+    subject: str
+    audience: str
+    scope: str
+    issued_at: int
+    expires_at: int
+    auth_method: AuthMethod
+    format: TokenFormat
+    kid: str | None = None
+    digest: str | None = None
+    user_agent: str | None = None
+    presented_subject: str | None = None
+    used_digest: str | None = None
+    refresh_digest: str | None = None
+    retry: bool = False
+
+
+class TokenReuseDetected(Event, frozen=True, kw_only=True):
+    """A code or refresh token came that had been used before: a copy is about. `grant.revoked` follows."""
+
+    TYPE: ClassVar[str] = "token.reuse_detected"
+    client_id: str
+    kind: Literal["authorization_code", "refresh_token", "device_code"]
+    generation: int | None = None
+    user_agent: str | None = None
 
 
 class TokenRevoked(Event, frozen=True, kw_only=True):
@@ -260,6 +455,99 @@ class GrantRevoked(Event, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "grant.revoked"
     client_id: str
     reason: str
+
+
+# --- how a person gives a grant ---------------------------------------------------------------------------
+
+
+class AuthorizationGranted(Event, frozen=True, kw_only=True):
+    """A person let a client have a grant, and a code for it was issued (RFC 6749 section 4.1.2); first of its stream.
+
+    `digest` is the code's, `code_challenge` that of PKCE (S256, RFC 7636), `session` the id of the session, `claims`
+    the names asked for by the `claims` parameter.
+    """
+
+    TYPE: ClassVar[str] = "authorization.granted"
+    client_id: str
+    subject: str
+    session: str
+    scope: str
+    resources: tuple[str, ...]
+    redirect_uri: str
+    code_challenge: str
+    digest: str
+    issued_at: int
+    expires_at: int
+    auth_time: int
+    amr: tuple[str, ...]
+    acr: str
+    nonce: str | None = None
+    id_token_claims: tuple[str, ...] = ()
+    userinfo_claims: tuple[str, ...] = ()
+    user_agent: str | None = None
+
+
+class AuthorizationDenied(Event, frozen=True, kw_only=True):
+    """A person did not let a client have what it asked for."""
+
+    TYPE: ClassVar[str] = "authorization.denied"
+    client_id: str
+    subject: str
+    scope: str
+    user_agent: str | None = None
+
+
+class AuthorizationRedeemed(Event, frozen=True, kw_only=True):
+    """The code of a grant was exchanged for tokens; it works no more."""
+
+    TYPE: ClassVar[str] = "authorization.redeemed"
+    client_id: str
+
+
+class DeviceRequested(Event, frozen=True, kw_only=True):
+    """A device asked for a grant (RFC 8628 section 3.1); first of its stream. Both codes are keyed digests."""
+
+    TYPE: ClassVar[str] = "device.requested"
+    client_id: str
+    scope: str
+    resources: tuple[str, ...]
+    digest: str
+    user_code_digest: str
+    issued_at: int
+    expires_at: int
+    user_agent: str | None = None
+
+
+class DeviceApproved(Event, frozen=True, kw_only=True):
+    """A person let a device have a grant."""
+
+    TYPE: ClassVar[str] = "device.approved"
+    client_id: str
+    subject: str
+    session: str
+    scope: str
+    resources: tuple[str, ...]
+    approved_at: int
+    auth_time: int
+    amr: tuple[str, ...]
+    acr: str
+    user_agent: str | None = None
+
+
+class DeviceDenied(Event, frozen=True, kw_only=True):
+    """A person did not let a device have a grant."""
+
+    TYPE: ClassVar[str] = "device.denied"
+    client_id: str
+    subject: str
+    user_agent: str | None = None
+
+
+class DeviceRedeemed(Event, frozen=True, kw_only=True):
+    """The device code was exchanged for tokens; it works no more."""
+
+    TYPE: ClassVar[str] = "device.redeemed"
+    client_id: str
 
 
 # --- what was refused -------------------------------------------------------------------------------------
@@ -304,14 +592,37 @@ EVENT_TYPES: dict[str, type[Event]] = {
         AccountPasswordSet,
         AccountDisabled,
         AccountEnabled,
+        AccountSignedOut,
+        TotpEnrolled,
+        TotpRemoved,
+        PasskeyAdded,
+        PasskeyRemoved,
+        RecoveryCodesSet,
+        RecoveryCodeUsed,
         RoleGranted,
         RoleWithdrawn,
+        LoginFailed,
+        SessionStarted,
+        SessionRenewed,
+        SessionEnded,
+        LogoutNotified,
+        ConsentGranted,
+        ConsentWithdrawn,
         KeyCreated,
         KeyActivated,
         KeyRetired,
         TokenIssued,
+        TokenRefreshed,
+        TokenReuseDetected,
         TokenRevoked,
         GrantRevoked,
+        AuthorizationGranted,
+        AuthorizationDenied,
+        AuthorizationRedeemed,
+        DeviceRequested,
+        DeviceApproved,
+        DeviceDenied,
+        DeviceRedeemed,
         AccessRejected,
     )
 }

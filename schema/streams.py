@@ -56,5 +56,10 @@ def account_stream(name: str) -> UUID:
     return entity_stream("account", name)
 
 
+def consent_stream(subject: str, client_id: str) -> UUID:
+    """The stream of what a person allows a client."""
+    return entity_stream("consent", f"{subject}/{client_id}")
+
+
 KEYS_STREAM = entity_stream("keys", "signing")
 """All signing keys share one stream, so that two rotations at once conflict and one wins."""

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 from projections.state import WorkerState
+from service.accounts.passwords import Passwords
 from service.client_auth.assertion import AssertionVerifier
 from service.client_auth.authenticate import Authenticator
 from service.endpoints.core import Core
@@ -18,6 +19,7 @@ from service.endpoints.health import note_gauges
 from service.http.app import create_app
 from service.http.server import serve
 from service.journal.follow import Follower
+from service.journal.load import StreamLoader
 from service.journal.postgres import PostgresJournal
 from service.journal.relay_role import run_relay as relay_until
 from service.keys.manage import KeyManager, read_keys
@@ -29,6 +31,8 @@ from service.telemetry.metrics import Metrics, committed
 from service.telemetry.tracing import Tracing
 from service.tokens.digest import Digester
 from service.tokens.find import TokenFinder
+from service.tokens.seal import Sealer
+from service.tokens.subjects import Subjects
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +81,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
     """All parts of one worker, running. Raises JournalUnavailable, MasterKeyError or SettingsError."""
     url, issuer = database_of(settings), issuer_of(settings)
     keys = load_keys(settings)
-    state = WorkerState(settings.grant_cache_limit)
+    state = WorkerState(settings.grant_cache_limit, settings.session_cache_limit)
     follower = Follower(url, state, uuid.uuid4(), settings.staleness_bound)
     journal = PostgresJournal(
         url,
@@ -92,7 +96,9 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
     await KeyManager(journal, vault, settings.key_publish_ahead).ensure_first(settings.signing_alg)
     await follower.start(journal)
     digester = Digester(keys.digests)
+    passwords = Passwords(keys.passwords, settings)
     ring = KeyRing(state.keys, vault)
+    grants = StreamLoader(state.grants, journal)
     audiences = frozenset({issuer, f"{issuer}/oauth2/token"})
     core = Core(
         settings=settings,
@@ -104,8 +110,13 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
             state.access, digester, AssertionVerifier(audiences, digester, settings.assertion_max_lifetime)
         ),
         ring=ring,
-        tokens=TokenFinder(state.grants, journal, ring, digester, issuer),
+        grants=grants,
+        sessions=StreamLoader(state.sessions, journal),
+        tokens=TokenFinder(grants, ring, digester, issuer),
         digester=digester,
+        sealer=Sealer(keys.sealing),
+        subjects=Subjects(keys.pairwise),
+        passwords=passwords,
         metrics=Metrics(),
         tracing=Tracing(),
     )
@@ -116,6 +127,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
         gauges.cancel()
         await follower.stop()
         await journal.stop()
+        passwords.close()
         core.tracing.stop()
 
 

@@ -41,6 +41,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwks_max_age: Annotated[int, Meta(ge=0)] = 300
     assertion_max_lifetime: Annotated[int, Meta(ge=1, le=86_400)] = 3_600
 
+    authorization_code_lifetime: Annotated[int, Meta(ge=1, le=600)] = 60
+    id_token_lifetime: Annotated[int, Meta(ge=1, le=86_400)] = 600
+    refresh_token_lifetime: Annotated[int, Meta(ge=1)] = 2_592_000
+    refresh_idle_lifetime: Annotated[int, Meta(ge=1)] = 1_209_600
+    refresh_grace: Annotated[int, Meta(ge=0, le=60)] = 10
+    refresh_grace_retries: Annotated[int, Meta(ge=0, le=100)] = 5
+    device_code_lifetime: Annotated[int, Meta(ge=1, le=3_600)] = 600
+    device_interval: Annotated[int, Meta(ge=1, le=60)] = 5
+
+    session_lifetime: Annotated[int, Meta(ge=1)] = 43_200
+    session_end_revokes: Literal["online", "all", "none"] = "online"
+    login_failures_window: Annotated[int, Meta(ge=1, le=86_400)] = 900
+    login_failures_per_account: Annotated[int, Meta(ge=1)] = 10
+    login_failures_per_source: Annotated[int, Meta(ge=1)] = 50
+
     password_memory_kib: Annotated[int, Meta(ge=1_024, le=4_194_304)] = 65_536
     password_passes: Annotated[int, Meta(ge=1, le=100)] = 3
     password_lanes: Annotated[int, Meta(ge=1, le=64)] = 1
@@ -51,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     commit_batch_limit: Annotated[int, Meta(ge=1, le=1_000)] = 256
     staleness_bound: Seconds = 1.0
     grant_cache_limit: Annotated[int, Meta(ge=1)] = 1_000_000
+    session_cache_limit: Annotated[int, Meta(ge=1)] = 100_000
     stream_replicas: Annotated[int, Meta(ge=1, le=5)] = 1
 
     max_body: Annotated[int, Meta(ge=1_024)] = 65_536

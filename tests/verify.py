@@ -16,7 +16,7 @@ from tests.load import Answers
 def grant_of(token: str) -> UUID:
     """The grant of a token that this server issued."""
     if token.startswith(ACCESS_TOKEN):
-        return parse_access_token(token).grant_id
+        return parse_access_token(token)
     payload = token.split(".")[1]
     return UUID(msgspec.json.decode(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["grant_id"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from projections.access_model import AccessModel, Client
+from projections.accounts import Accounts
 from projections.grants import Grant, Token
 from service.errors import TokenNotActive, UnauthorizedClient
 
@@ -13,13 +14,21 @@ def check_introspector(caller: Client) -> None:
         raise UnauthorizedClient("not_an_introspector", "The client may not introspect tokens.")
 
 
-def decide_active(access: AccessModel, caller: Client, grant: Grant, number: int, token_id: str, now: float) -> Token:
+def decide_active(
+    access: AccessModel, accounts: Accounts, caller: Client, grant: Grant, number: int, token_id: str, now: float
+) -> Token:
     """The token, if it is active for the caller. Raises TokenNotActive with the reason that only the audit learns."""
     token = grant.tokens.get(number)
     if token is None:
-        raise _inactive("token_unknown", token_id)
+        raise _inactive("token_expired" if 0 < number <= grant.last_number else "token_unknown", token_id)
     if token.audience not in caller.settings.introspects:
         raise _inactive("token_of_other_audience", token_id)
+    check_alive(access, accounts, grant, token, token_id, now)
+    return token
+
+
+def check_alive(access: AccessModel, accounts: Accounts, grant: Grant, token: Token, token_id: str, now: float) -> None:
+    """Raise TokenNotActive unless token, client and account are all good now."""
     if grant.revoked or token.revoked:
         raise _inactive("token_revoked", token_id)
     if token.expires_at <= now:
@@ -27,7 +36,12 @@ def decide_active(access: AccessModel, caller: Client, grant: Grant, number: int
     owner = access.clients.get(token.client_id)
     if owner is None or not owner.enabled or token.issued_at < owner.since:
         raise _inactive("client_disabled", token_id)
-    return token
+    if grant.person is not None:
+        account = accounts.by_subject.get(grant.person.subject)
+        if account is None or not account.enabled:
+            raise _inactive("account_disabled", token_id)
+        if grant.position <= account.grants_after:
+            raise _inactive("account_signed_out", token_id)
 
 
 def _inactive(reason: str, token_id: str) -> TokenNotActive:

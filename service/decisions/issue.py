@@ -41,7 +41,7 @@ def decide_terms(
     """
     if grant_type not in client.settings.grants:
         raise UnauthorizedClient("grant_not_allowed", "The client may not use this grant type.", detail=grant_type)
-    wanted = _scopes(scope)
+    wanted = scopes_in(scope)
     target = _target(access, client, resource, wanted)
     allowed = access.scopes_of(client) & target.scopes.keys()
     granted = allowed if wanted is None else wanted
@@ -49,7 +49,7 @@ def decide_terms(
         raise InvalidScope(
             "scope_not_allowed",
             "The scope is more than this client may ask of this resource.",
-            detail=_list(granted - allowed),
+            detail=listed(granted - allowed),
         )
     if not granted:
         raise InvalidScope("no_scope", "The client has no scope at this resource.", detail=target.uri[:_SHOWN])
@@ -61,7 +61,8 @@ def decide_terms(
     )
 
 
-def _scopes(scope: str | None) -> frozenset[str] | None:
+def scopes_in(scope: str | None) -> frozenset[str] | None:
+    """The scope tokens of a `scope` parameter, None where it was left out. Raises InvalidScope."""
     if scope is None:
         return None
     if not _SCOPE.fullmatch(scope):
@@ -75,7 +76,7 @@ def _target(access: AccessModel, client: Client, resource: str | None, wanted: f
     """
     own = [access.resources[uri] for uri in client.settings.resources if uri in access.resources]
     if resource is not None:
-        _check_uri(resource)
+        check_resource_uri(resource)
         named = next((candidate for candidate in own if candidate.uri == resource), None)
         if named is None:
             reason = "resource_not_allowed" if resource in access.resources else "unknown_resource"
@@ -90,13 +91,13 @@ def _target(access: AccessModel, client: Client, resource: str | None, wanted: f
         raise InvalidScope(
             "scope_not_allowed",
             "The scope is more than this client may ask of any resource.",
-            detail=_list(wanted - _all_scopes(own)),
+            detail=listed(wanted - _all_scopes(own)),
         )
     raise InvalidTarget("resource_not_named", "Name the resource: the client has several.")
 
 
-def _check_uri(resource: str) -> None:
-    """An absolute URI without a fragment (RFC 8707 section 2)."""
+def check_resource_uri(resource: str) -> None:
+    """It must be an absolute URI without a fragment (RFC 8707 section 2). Raises InvalidTarget."""
     try:
         parts = urlsplit(resource)
     except ValueError:
@@ -109,5 +110,6 @@ def _all_scopes(resources: Iterable[Resource]) -> frozenset[str]:
     return frozenset().union(*(resource.scopes for resource in resources))
 
 
-def _list(scopes: Iterable[str]) -> str:
+def listed(scopes: Iterable[str]) -> str:
+    """Scopes as an event's detail shows them."""
     return printable(" ".join(sorted(scopes)), _SHOWN)

@@ -14,8 +14,10 @@ from contextlib import contextmanager, suppress
 from service.embedded.errors import EmbeddedError
 
 BACKLOG = 2048
-READY_LIMIT = 60.0
-DEGRADED_LIMIT = 10.0
+READY_LIMIT = 90.0
+DEGRADED_LIMIT = 30.0
+"""From the first good answer on: where the relay cannot start, tokens are issued all the same, and it is told."""
+
 ANSWER_LIMIT = 5.0
 POLL = 0.05
 
@@ -62,15 +64,17 @@ async def until_ready(host: str, port: int, say: Callable[[str], None]) -> None:
     Raises EmbeddedError with the last answer after READY_LIMIT seconds.
     """
     answer = "no answer"
-    began = time.monotonic()
+    answered: float | None = None
     try:
         async with asyncio.timeout(READY_LIMIT):
             while True:
                 with suppress(OSError, asyncio.IncompleteReadError):
                     status, answer = await _get(host, port, "/health/ready")
                     degraded = '"status": "degraded"' in answer
-                    if status == 200 and (not degraded or time.monotonic() - began > DEGRADED_LIMIT):  # noqa: PLR2004
-                        break
+                    if status == 200:  # noqa: PLR2004
+                        answered = answered or time.monotonic()
+                        if not degraded or time.monotonic() - answered > DEGRADED_LIMIT:
+                            break
                 await asyncio.sleep(POLL)
             if degraded:
                 say(f"it answers, and is degraded: {answer}")

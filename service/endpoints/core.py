@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from projections.grants import Grant
+from projections.sessions import Session
 from projections.state import WorkerState
+from service.accounts.passwords import Passwords
 from service.client_auth.authenticate import Authenticator
 from service.journal.follow import Follower
+from service.journal.load import StreamLoader
 from service.journal.postgres import PostgresJournal
 from service.keys.ring import KeyRing
 from service.settings import Settings
@@ -14,6 +18,8 @@ from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracing
 from service.tokens.digest import Digester
 from service.tokens.find import TokenFinder
+from service.tokens.seal import Sealer
+from service.tokens.subjects import Subjects
 
 
 class Core(NamedTuple):
@@ -26,7 +32,12 @@ class Core(NamedTuple):
     follower: Follower
     authenticator: Authenticator
     ring: KeyRing
+    grants: StreamLoader[Grant]
+    sessions: StreamLoader[Session]
     tokens: TokenFinder
     digester: Digester
+    sealer: Sealer
+    subjects: Subjects
+    passwords: Passwords
     metrics: Metrics
     tracing: Tracing

@@ -20,7 +20,7 @@ from service.client_auth.credentials import claimed_client, present
 from service.endpoints.core import Core
 from service.errors import InvalidClient, Rejection
 from service.http.request import HttpRequest
-from service.http.response import Response, refusal, server_error, unavailable
+from service.http.response import JSON_ANSWERS, Answers, Response
 from service.journal.port import AlreadyUsed, Append, Appended, JournalUnavailable, SingleUse, VersionConflict
 from service.printable import printable
 
@@ -51,6 +51,10 @@ class Exchange:
         form = self._form = await self.request.form(self.core.settings.max_body)
         await self.core.follower.ensure_fresh()
         return form
+
+    def acts_for(self, subject: str) -> None:
+        """From now on the actor of events is the person of an account."""
+        self._actor = f"account:{subject}"
 
     def authenticate(self, form: Mapping[str, str]) -> AuthenticatedClient:
         """The client that sent the request. Raises InvalidClient or InvalidRequest."""
@@ -116,39 +120,41 @@ class Exchange:
 Steps = Callable[[Exchange], Awaitable[Response]]
 
 
-def oauth_endpoint(core: Core, name: str, steps: Steps) -> ASGIApp:
+def endpoint_of(core: Core, name: str, steps: Steps, answers: Answers = JSON_ANSWERS) -> ASGIApp:
     """An ASGI application that runs the steps and answers whatever comes of them."""
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         exchange = Exchange(core, name, HttpRequest(scope, receive))
         with core.tracing.request(name, exchange.request.trace):
-            response = await _respond(exchange, steps)
+            response = await _respond(exchange, steps, answers)
         core.metrics.answered(name, response.status, time.perf_counter() - began)
         await response.send(send)
 
     return endpoint
 
 
-async def _respond(exchange: Exchange, steps: Steps) -> Response:
+async def _respond(exchange: Exchange, steps: Steps, answers: Answers) -> Response:
     try:
         try:
             return await steps(exchange)
         except Rejection as rejection:
-            return await _refuse(exchange, rejection)
+            return answers.refusal(await _refused(exchange, rejection))
     except JournalUnavailable as error:
         exchange.core.metrics.unavailable(exchange.endpoint, error)
-        return unavailable(_RETRY_AFTER)
+        return answers.unavailable(_RETRY_AFTER)
     except Exception:
         log.exception("%s failed", exchange.endpoint)
-        return server_error()
+        return answers.server_error()
 
 
-async def _refuse(exchange: Exchange, rejection: Rejection) -> Response:
-    """Journal the refusal, then answer it. A proof that was used before is refused for that, whatever it came with."""
+async def _refused(exchange: Exchange, rejection: Rejection) -> Rejection:
+    """Journal the refusal; returns what to answer. A proof that was used before is refused for that, whatever it came
+    with.
+    """
     try:
         await exchange.reject(rejection)
     except InvalidClient as replayed:
         await exchange.reject(replayed)
-        return refusal(replayed)
-    return refusal(rejection)
+        return replayed
+    return rejection

@@ -54,7 +54,9 @@ async def introspect(exchange: Exchange) -> Response:
             # What was found may have left the cache while the worker caught up, and a revocation with it.
             await core.follower.ensure_fresh()
             found = await core.tokens.find(text)
-        token = decide_active(core.state.access, caller, found.grant, found.number, found.token_id, time.time())
+        token = decide_active(
+            core.state.access, core.state.accounts, caller, found.grant, found.number, found.token_id, time.time()
+        )
     except TokenNotActive as inactive:
         await exchange.reject(inactive)
         core.metrics.introspected(caller.client_id, active=False)

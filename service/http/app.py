@@ -11,7 +11,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from service.endpoints.core import Core
 from service.endpoints.discovery import discovery_routes
-from service.endpoints.exchange import oauth_endpoint
+from service.endpoints.exchange import endpoint_of
 from service.endpoints.health import health_routes
 from service.endpoints.introspect import introspect
 from service.endpoints.revoke import revoke
@@ -33,9 +33,9 @@ def create_app(core: Core) -> ASGIApp:
     (docs/adr/0006-hot-endpoints.md).
     """
     hot: dict[str, ASGIApp] = {
-        "/oauth2/token": oauth_endpoint(core, "token", token),
-        "/oauth2/introspect": oauth_endpoint(core, "introspect", introspect),
-        "/oauth2/revoke": oauth_endpoint(core, "revoke", revoke),
+        "/oauth2/token": endpoint_of(core, "token", token),
+        "/oauth2/introspect": endpoint_of(core, "introspect", introspect),
+        "/oauth2/revoke": endpoint_of(core, "revoke", revoke),
     }
     others = _litestar(core)
 

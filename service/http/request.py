@@ -31,12 +31,13 @@ class HttpRequest:
     comma-joined.
     """
 
-    __slots__ = ("_receive", "headers", "method", "path", "source")
+    __slots__ = ("_receive", "headers", "method", "path", "query", "source")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
         self.method: str = scope["method"]  # type: ignore[typeddict-item]  # only HTTP scopes come here
         self.path: str = scope["path"]
+        self.query: bytes = scope.get("query_string", b"")
         self.headers = _headers(scope["headers"])
         peer: Any = scope.get("client")
         self.source: str | None = peer[0] if peer else None
@@ -46,6 +47,15 @@ class HttpRequest:
         """The User-Agent, shortened and without characters that could deceive a reader."""
         agent = self.headers.get(b"user-agent")
         return printable(agent.decode("latin-1"), _MAX_AGENT) if agent else None
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies (RFC 6265 section 4.2.1); of two of one name, the first."""
+        found: dict[str, str] = {}
+        for pair in self.headers.get(b"cookie", b"").decode("latin-1").replace(",", ";").split(";"):
+            name, _, value = pair.strip().partition("=")
+            found.setdefault(name, value)
+        return found
 
     @property
     def trace(self) -> str | None:
@@ -60,12 +70,16 @@ class HttpRequest:
 
     async def form(self, max_body: int) -> dict[str, str]:
         """The form's parameters. Raises InvalidRequest or MethodNotAllowed."""
+        return parse_form(await self.form_body(max_body))
+
+    async def form_body(self, max_body: int) -> bytes:
+        """The form as it was sent. Raises InvalidRequest or MethodNotAllowed."""
         if self.method != "POST":
             raise MethodNotAllowed
         media_type = self.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         if media_type != _FORM:
             raise InvalidRequest("wrong_content_type", "The request must be application/x-www-form-urlencoded.")
-        return parse_form(await self._body(max_body))
+        return await self._body(max_body)
 
     async def _body(self, max_body: int) -> bytes:
         chunks: list[bytes] = []
@@ -84,7 +98,12 @@ class HttpRequest:
 
 
 def parse_form(body: bytes) -> dict[str, str]:
-    """The parameters of a form body. Raises InvalidRequest."""
+    """The parameters of a form body or query, none of them twice. Raises InvalidRequest."""
+    return {name: values[0] for name, values in parse_fields(body).items()}
+
+
+def parse_fields(body: bytes, repeatable: frozenset[str] = frozenset()) -> dict[str, tuple[str, ...]]:
+    """The same, where some parameters may be repeated. Raises InvalidRequest."""
     if not body:
         return {}
     if not body.isascii() or _BROKEN_PERCENT.search(body):
@@ -92,15 +111,15 @@ def parse_form(body: bytes) -> dict[str, str]:
     fields = body.decode("ascii").split("&")
     if len(fields) > _MAX_FIELDS:
         raise InvalidRequest("too_many_parameters", "The form has too many parameters.")
-    form: dict[str, str] = {}
+    form: dict[str, tuple[str, ...]] = {}
     for field in fields:
         name, value = _decoded(field)
-        if name in form:
+        if name in form and name not in repeatable:
             raise InvalidRequest(
                 "repeated_parameter", "A parameter is given more than once.", detail=printable(name, 64)
             )
-        form[name] = value
-    return {name: value for name, value in form.items() if value}
+        form[name] = (*form.get(name, ()), value)
+    return {name: kept for name, values in form.items() if (kept := tuple(filter(None, values)))}
 
 
 def _decoded(field: str) -> tuple[str, str]:

@@ -1,7 +1,8 @@
-"""Answers of the OAuth endpoints: JSON bodies, sent without a framework in between."""
+"""Answers of the endpoints, sent without a framework in between: JSON, or HTML and redirects for browsers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,20 +10,32 @@ from litestar.types import Send
 
 from service.errors import Rejection
 
-_JSON = (b"content-type", b"application/json")
+Header = tuple[bytes, bytes]
+
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
-_COMMON = (_JSON, _NO_STORE, _NO_SNIFF)
+_JSON = ((b"content-type", b"application/json"), _NO_STORE, _NO_SNIFF)
+_HTML = (
+    (b"content-type", b"text/html; charset=utf-8"),
+    _NO_STORE,
+    _NO_SNIFF,
+    (b"referrer-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+_BARE = (_NO_STORE, _NO_SNIFF, (b"referrer-policy", b"same-origin"))
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Response(NamedTuple):
-    """Status, body and headers beyond the common ones."""
+    """Status, body, headers of its own, and those that all answers of its kind have."""
 
     status: int
     body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: tuple[Header, ...] = ()
+    common: tuple[Header, ...] = _JSON
 
     async def send(self, send: Send) -> None:
         """Send it."""
@@ -30,7 +43,7 @@ class Response(NamedTuple):
         start: Any = {
             "type": "http.response.start",
             "status": self.status,
-            "headers": [*_COMMON, length, *self.headers],
+            "headers": [*self.common, length, *self.headers],
         }
         body: Any = {"type": "http.response.body", "body": self.body, "more_body": False}
         await send(start)
@@ -40,6 +53,16 @@ class Response(NamedTuple):
 def answer(content: Any) -> Response:
     """200 with a JSON body."""
     return Response(200, _encode(content))
+
+
+def html(status: int, text: str, headers: tuple[Header, ...] = ()) -> Response:
+    """A page, which no cache keeps and no other site frames; its content security policy is among `headers`."""
+    return Response(status, text.encode(), headers, _HTML)
+
+
+def redirect(location: str, headers: tuple[Header, ...] = ()) -> Response:
+    """303: go there with GET, whatever method led here."""
+    return Response(303, b"", ((b"location", location.encode("ascii")), *headers), _BARE)
 
 
 def refusal(rejection: Rejection) -> Response:
@@ -57,3 +80,14 @@ def unavailable(retry_after: int) -> Response:
 def server_error() -> Response:
     """500: a fault of this server; the log has it, the answer says nothing."""
     return Response(500, _encode({"error": "server_error", "error_description": "The service failed to answer."}))
+
+
+class Answers(NamedTuple):
+    """How a kind of endpoint says that it refuses, cannot answer now (with seconds to wait), or failed."""
+
+    refusal: Callable[[Rejection], Response]
+    unavailable: Callable[[int], Response]
+    server_error: Callable[[], Response]
+
+
+JSON_ANSWERS = Answers(refusal, unavailable, server_error)

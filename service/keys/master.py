@@ -30,6 +30,8 @@ class DerivedKeys(NamedTuple):
     digests: bytes
     wrapping: bytes
     passwords: bytes
+    sealing: bytes
+    pairwise: bytes
 
 
 def load_keys(settings: Settings, *, create: bool = False) -> DerivedKeys:
@@ -84,4 +86,10 @@ def _derive(master: bytes) -> DerivedKeys:
     def derived(use: str) -> bytes:
         return HKDF(hashes.SHA256(), _LENGTH, salt=None, info=f"tallystick {use} v1".encode()).derive(master)
 
-    return DerivedKeys(digests=derived("digests"), wrapping=derived("key wrapping"), passwords=derived("passwords"))
+    return DerivedKeys(
+        digests=derived("digests"),
+        wrapping=derived("key wrapping"),
+        passwords=derived("passwords"),
+        sealing=derived("sealing"),
+        pairwise=derived("pairwise subjects"),
+    )

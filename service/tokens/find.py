@@ -4,16 +4,14 @@ events.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import time
 from collections import OrderedDict
 from typing import NamedTuple
 from uuid import UUID
 
-from projections.grants import Grant, GrantCache
+from projections.grants import Grant
 from service.errors import TokenNotActive
-from service.journal.port import Journal
+from service.journal.load import StreamLoader
 from service.keys.ring import KeyRing
 from service.tokens.digest import Digester
 from service.tokens.handles import ACCESS_TOKEN, MalformedHandle, parse_access_token
@@ -41,15 +39,13 @@ class TokenFinder:
     keys stay the same.
     """
 
-    def __init__(self, grants: GrantCache, journal: Journal, ring: KeyRing, digester: Digester, issuer: str) -> None:
+    def __init__(self, grants: StreamLoader[Grant], ring: KeyRing, digester: Digester, issuer: str) -> None:
         self._grants = grants
-        self._journal = journal
         self._ring = ring
         self._digester = digester
         self._issuer = issuer
         self._verified: OrderedDict[bytes, tuple[UUID, int]] = OrderedDict()
         self._verified_by = ring.verifiers()
-        self._loads: dict[UUID, asyncio.Task[Grant | None]] = {}
 
     async def find(self, token: str) -> FoundToken:
         """The token's grant and number.
@@ -59,40 +55,20 @@ class TokenFinder:
         if token.startswith(ACCESS_TOKEN):
             return await self._find_opaque(token)
         grant_id, number = self._verify(token)
-        grant = await self.grant(grant_id)
+        grant = await self._grants.get(grant_id)
         if grant is None:
             raise self._unknown(token, "token_unknown")
         return FoundToken(grant_id, number, grant)
 
-    async def grant(self, grant_id: UUID) -> Grant | None:
-        """A grant, from memory or else from its stream; None if it has no events. Raises JournalUnavailable."""
-        known = self._grants.get(grant_id)
-        if known is not None:
-            return known
-        load = self._loads.get(grant_id)
-        if load is None:
-            load = asyncio.create_task(self._load(grant_id))
-            self._loads[grant_id] = load
-        return await asyncio.shield(load)
-
-    async def _load(self, grant_id: UUID) -> Grant | None:
-        self._grants.begin_load(grant_id)
-        try:
-            recorded = await self._journal.read_stream(grant_id)
-            return self._grants.finish_load(grant_id, [event.fact() for event in recorded], time.time())
-        finally:
-            self._grants.abandon_load(grant_id)
-            del self._loads[grant_id]
-
     async def _find_opaque(self, token: str) -> FoundToken:
         try:
-            handle = parse_access_token(token)
+            grant_id = parse_access_token(token)
         except MalformedHandle:
             raise self._unknown(token, "token_malformed") from None
-        grant = await self.grant(handle.grant_id) or Grant()
+        grant = await self._grants.get(grant_id) or Grant()
         for number, kept in grant.tokens.items():
             if kept.digest is not None and self._digester.matches(token, kept.digest):
-                return FoundToken(handle.grant_id, number, grant)
+                return FoundToken(grant_id, number, grant)
         raise self._unknown(token, "token_unknown")
 
     def _verify(self, token: str) -> tuple[UUID, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -31,6 +32,14 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     grant_id: str
 
 
+class PersonClaims(Claims, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The same of a token that a person gave: how they signed in, and their roles (RFC 9068 sections 2.2.1, 2.2.3.1)."""
+
+    auth_time: int
+    acr: str
+    roles: tuple[str, ...] = ()
+
+
 _claims = msgspec.json.Decoder(Claims)
 
 
@@ -43,13 +52,21 @@ class SigningKey:
 
     def __init__(self, kid: str, alg: str, private: Any) -> None:
         self.kid = kid
+        self.alg = alg
         self._private = private
         self._algorithm: Algorithm = _ALGORITHMS[alg]
         self._prefix = header_segment(kid, alg) + b"."
 
     def sign(self, claims: Claims) -> str:
-        """The token, in compact serialisation."""
-        message = self._prefix + _base64url(_encode(claims))
+        """The access token, in compact serialisation."""
+        return self._signed(self._prefix, claims)
+
+    def sign_as(self, typ: str, claims: Mapping[str, Any]) -> str:
+        """A JWT of another type, such as `JWT` for ID tokens or `logout+jwt`; it never passes for an access token."""
+        return self._signed(header_segment(self.kid, self.alg, typ) + b".", claims)
+
+    def _signed(self, prefix: bytes, claims: Claims | Mapping[str, Any]) -> str:
+        message = prefix + _base64url(_encode(claims))
         return (message + b"." + _base64url(self._algorithm.sign(message, self._private))).decode("ascii")
 
 
@@ -65,9 +82,9 @@ class VerifyingKey:
         return self._algorithm.verify(message, self._public, signature)
 
 
-def header_segment(kid: str, alg: str) -> bytes:
-    """The encoded header of every token that a key signs."""
-    return _base64url(_encode({"typ": "at+jwt", "alg": alg, "kid": kid}))
+def header_segment(kid: str, alg: str, typ: str = "at+jwt") -> bytes:
+    """The encoded header of every token of a type that a key signs."""
+    return _base64url(_encode({"typ": typ, "alg": alg, "kid": kid}))
 
 
 def read_claims(token: str, keys: dict[bytes, VerifyingKey]) -> Claims:

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projections.access_model import AccessModel, Client
+from projections.accounts import Accounts
 from projections.grants import Grant, Token
 from schema import events
 from service.decisions.introspect import check_introspector, decide_active
@@ -43,7 +44,7 @@ def grants(draw: st.DrawFn) -> Grant:
 def introspected(model: AccessModel, caller: Client, grant: Grant, number: int, now: float) -> Token | None:
     """The token, if it is active for the caller."""
     try:
-        return decide_active(model, caller, grant, number, f"grant.{number}", now)
+        return decide_active(model, Accounts(), caller, grant, number, f"grant.{number}", now)
     except TokenNotActive:
         return None
 
@@ -80,7 +81,7 @@ def test_a_foreign_audience_learns_nothing_but_that(model: AccessModel, grant: G
     """To a caller for another audience a token is told as such before anything of its state is looked at."""
     if number in grant.tokens:
         with pytest.raises(TokenNotActive, match="token_of_other_audience"):
-            decide_active(model, client("api"), grant, number, "grant.1", now)
+            decide_active(model, Accounts(), client("api"), grant, number, "grant.1", now)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_the_audit_learns_why(change: dict[str, object], reason: str) -> None:
     model.clients["alpha"] = client("alpha")
     grant = Grant(version=1, tokens={1: msgspec.structs.replace(_token(), **change)})
     with pytest.raises(TokenNotActive) as refused:
-        decide_active(model, client("api", URIS), grant, 1, "grant.1", 10)
+        decide_active(model, Accounts(), client("api", URIS), grant, 1, "grant.1", 10)
     assert (reason, "grant.1") == (refused.value.reason, refused.value.token_id)
 
 

@@ -32,7 +32,7 @@ def checked(body: str) -> str:
 def test_access_token_leads_to_its_grant(grant_id: UUID) -> None:
     """What is written into a handle is read from it."""
     token = new_access_token(grant_id)
-    assert (grant_id, token) == parse_access_token(token)
+    assert grant_id == parse_access_token(token)
 
 
 def test_handles_tell_what_they_are() -> None:
@@ -75,10 +75,10 @@ def test_any_text_is_a_handle_or_malformed(text: str) -> None:
 def test_a_fitting_checksum_proves_nothing(body: str) -> None:
     """Who computes the checksum of a body of their own gets a handle of canonical base64url or MalformedHandle."""
     try:
-        handle = parse_access_token(checked(ACCESS_TOKEN + body))
+        grant_id = parse_access_token(checked(ACCESS_TOKEN + body))
     except MalformedHandle:
         return
-    assert urlsafe_b64encode(handle.grant_id.bytes).rstrip(b"=").decode() == body[:22]
+    assert urlsafe_b64encode(grant_id.bytes).rstrip(b"=").decode() == body[:22]
 
 
 @pytest.mark.parametrize(

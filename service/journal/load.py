@@ -1,0 +1,46 @@
+"""Reads short-lived streams on demand: from memory where they are there, else from Postgres, once for all who ask."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from projections.stream_cache import Entry, StreamCache
+from service.journal.port import Journal
+
+E = TypeVar("E", bound=Entry)
+
+
+class StreamLoader(Generic[E]):
+    """The entries of a cache, and those that it does not hold."""
+
+    def __init__(self, cache: StreamCache[E], journal: Journal) -> None:
+        self._cache = cache
+        self._journal = journal
+        self._loads: dict[UUID, asyncio.Task[E | None]] = {}
+
+    async def get(self, stream: UUID) -> E | None:
+        """What a stream's events make, None if it has none. Raises JournalUnavailable."""
+        known = self._cache.get(stream)
+        if known is not None:
+            return known
+        load = self._loads.get(stream)
+        if load is None:
+            load = asyncio.create_task(self._load(stream))
+            self._loads[stream] = load
+        return await asyncio.shield(load)
+
+    async def reload(self, stream: UUID) -> E:
+        """What a stream's events make as of now, whatever memory holds. Raises JournalUnavailable."""
+        return self._cache.fold(event.fact() for event in await self._journal.read_stream(stream))
+
+    async def _load(self, stream: UUID) -> E | None:
+        self._cache.begin_load(stream)
+        try:
+            recorded = await self._journal.read_stream(stream)
+            return self._cache.finish_load(stream, [event.fact() for event in recorded], time.time())
+        finally:
+            self._cache.abandon_load(stream)
+            del self._loads[stream]

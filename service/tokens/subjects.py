@@ -1,0 +1,33 @@
+"""What a client calls a person: the account's subject, or a pairwise one (OpenID Connect Core section 8)."""
+
+from __future__ import annotations
+
+import hmac
+from base64 import urlsafe_b64encode
+from urllib.parse import urlsplit
+
+from projections.access_model import Client
+
+
+class Subjects:
+    """Subject identifiers by client. `key` is 32 bytes."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, client: Client, subject: str) -> str:
+        """The identifier of an account's subject for a client.
+
+        A pairwise one is the same for all clients of a sector, which is the host of their redirect URIs, and tells
+        nothing to those of another.
+        """
+        if client.settings.subject_type == "public":
+            return subject
+        digest = hmac.digest(self._key, f"{sector_of(client)}\0{subject}".encode(), "sha256")
+        return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def sector_of(client: Client) -> str:
+    """The host of a client's redirect URIs, or its own id where there is none (section 8.1)."""
+    hosts = {urlsplit(uri).hostname or uri for uri in client.settings.redirect_uris}
+    return hosts.pop() if len(hosts) == 1 else client.client_id
