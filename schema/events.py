@@ -209,7 +209,7 @@ class AccountSignedOut(Event, frozen=True, kw_only=True):
 
 
 class TotpEnrolled(Event, frozen=True, kw_only=True):
-    """An account has a new authenticator app (RFC 6238); an older one works no more. Its secret is in the vault alone."""
+    """An account has a new authenticator app (RFC 6238), its secret in the vault alone; an older one works no more."""
 
     TYPE: ClassVar[str] = "account.totp_enrolled"
     subject: str

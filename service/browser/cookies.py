@@ -1,4 +1,4 @@
-"""The two cookies: one that names a browser, one that is its session. Both are for this host alone, over TLS or loopback.
+"""The two cookies: one that names a browser, one that is its session; for this host alone, over TLS or loopback.
 
 The prefix `__Host-` makes browsers refuse them from anywhere else (RFC 6265bis section 4.1.3.2).
 """

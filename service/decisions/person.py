@@ -1,4 +1,4 @@
-"""What a client may have from a person: the scopes asked for, those that the person can give, and the terms of a token."""
+"""What a client may have from a person: the scopes asked for, those they can give, and the terms of a token."""
 
 from __future__ import annotations
 

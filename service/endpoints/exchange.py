@@ -13,6 +13,7 @@ from uuid import UUID
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from schema.envelope import Context
 from schema.events import AccessRejected, Event
 from schema.streams import new_stream
 from service.client_auth.authenticate import AuthenticatedClient
@@ -52,6 +53,11 @@ class Exchange:
         await self.core.follower.ensure_fresh()
         return form
 
+    @property
+    def context(self) -> Context:
+        """The context of the events that this request causes."""
+        return self.request.context(actor=self._actor)
+
     def acts_for(self, subject: str) -> None:
         """From now on the actor of events is the person of an account."""
         self._actor = f"account:{subject}"
@@ -80,9 +86,8 @@ class Exchange:
         Raises InvalidClient when the proof was used before, VersionConflict or JournalUnavailable.
         """
         once, self._once = self._once, None
-        context = self.request.context(actor=self._actor)
         try:
-            return await self.core.journal.append(Append(stream, expected_version, events, context, once))
+            return await self.core.journal.append(Append(stream, expected_version, events, self.context, once))
         except AlreadyUsed:
             raise InvalidClient("assertion_replayed") from None
         except VersionConflict:

@@ -1,4 +1,4 @@
-"""The scopes that are about the person themselves rather than about an API (OpenID Connect Core sections 5.4 and 11)."""
+"""The scopes that are about the person rather than about an API (OpenID Connect Core sections 5.4 and 11)."""
 
 from __future__ import annotations
 

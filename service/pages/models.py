@@ -84,7 +84,7 @@ class ConsentPage(Page, frozen=True, kw_only=True):
 
 
 class FormPostPage(Page, frozen=True, kw_only=True):
-    """Posts an authorization response to the client (OAuth 2.0 Form Post Response Mode); a button where no script runs."""
+    """Posts an authorization response to the client (OAuth 2.0 Form Post Response Mode); a button without scripts."""
 
     TEMPLATE: ClassVar[str] = "form_post.html"
     action: str
@@ -189,7 +189,7 @@ class ChangePasswordPage(Page, frozen=True, kw_only=True):
 
 
 class TotpPage(Page, frozen=True, kw_only=True):
-    """Enrol an authenticator app: a picture to scan (SVG), the same as text, and a code to prove it. `state` is sealed."""
+    """Enrol an authenticator app: a picture to scan (SVG), the same as text, a code to prove it. `state` is sealed."""
 
     TEMPLATE: ClassVar[str] = "totp.html"
     csrf: str

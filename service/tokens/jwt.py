@@ -33,7 +33,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class PersonClaims(Claims, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """The same of a token that a person gave: how they signed in, and their roles (RFC 9068 sections 2.2.1, 2.2.3.1)."""
+    """The same of a token that a person gave: how they signed in, their roles (RFC 9068 sections 2.2.1, 2.2.3.1)."""
 
     auth_time: int
     acr: str
