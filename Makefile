@@ -25,7 +25,7 @@ export PIP_USER := 0
 # A .venv that was moved, or whose Python is gone, is made again.
 STALE := $(shell [ ! -e .venv ] || { "$(BIN)/python" -c "" && [ "$$(cat .venv/.folder)" = "$$(pwd -P)" ]; } 2>/dev/null || echo stale)
 
-.PHONY: help install install-dev up test soak lint fmt bench lock clean stale
+.PHONY: help install install-dev up test soak interop browsers lint fmt bench lock clean stale
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,14 @@ test: $(DEV) ## everything that proves the product within ten minutes
 
 soak: $(DEV) ## the long tests: load with kill -9 in the middle of it
 	@$(BIN)/python -m pytest -m soak tests/soak $(ARGS)
+
+browsers: $(DEV) ## the pages in a real Chromium (needs one: apt-get install chromium, or TALLYSTICK_CHROMIUM=…)
+	@$(BIN)/python -m pytest -m browsers tests/browsers $(ARGS)
+
+interop: $(DEV) ## other people's clients against a running Tallystick (needs Node.js 20 or newer)
+	@command -v npm > /dev/null || { echo 'interop: npm was not found; install Node.js 20 or newer' >&2; exit 1; }
+	@cd tests/interop && npm ci --silent --no-audit --no-fund
+	@$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
 
 lint: $(DEV) ## ruff, mypy strict, import-linter
 	@failed=; run() { echo "lint: $$*"; "$(BIN)/$$@" || failed=1; }; \

@@ -22,6 +22,7 @@ import httpx
 import psutil
 
 from benchmarks.load import Case, Measured, measure
+from benchmarks.people import CLIENT, add_person, refresh_tokens
 from tests.load import USERS
 from tests.product import Product, running_product
 
@@ -48,8 +49,11 @@ def main() -> int:
             return 2
     with running_product(workers=1) as product, tempfile.TemporaryDirectory() as folder:
         _pin(product, options.stack_core)
+        add_person(product)
         cases = _cases(product, Path(folder))
-        results = [_run(product, case, options) for _ in range(options.rounds) for case in cases]
+        results: list[Measured] = []
+        for _ in range(options.rounds):
+            results += [_run(product, case, options) for case in [*cases, _refresh(product, Path(folder), options)]]
         checked = product.cli("audit", "check", check=False)
         print(checked.stdout.strip())
     if options.json is not None:
@@ -80,6 +84,15 @@ def _cases(product: Product, folder: Path) -> list[Case]:
         Case("introspection, hot", f"{url}/oauth2/introspect", ("users-api", secret("users-api")), introspections),
         Case("refusal, wrong secret", f"{url}/oauth2/token", ("worker", "wrong"), grant, good=401),
     ]
+
+
+def _refresh(product: Product, folder: Path, options: Options) -> Case:
+    """Rotation: more refresh tokens of fresh grants than there are connections; each answer's token is used next."""
+    forms = folder / "refreshes"
+    tokens = refresh_tokens(product, options.connections * 2)
+    forms.write_text("\n".join(f"grant_type=refresh_token&refresh_token={token}" for token in tokens))
+    login = (CLIENT, product.secret(CLIENT))
+    return Case("refresh rotation, ES256", f"{product.url}/oauth2/token", login, forms, rotating=True)
 
 
 def _token(product: Product) -> str:

@@ -15,15 +15,19 @@ _SCRIPT = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
 wrk.headers["Authorization"] = "Basic {credentials}"
-local bodies = {{}}
-for line in io.lines("{bodies}") do bodies[#bodies + 1] = line end
-local n, bad = 0, 0
+local bodies, first, last, bad = {{}}, 1, 0, 0
+for line in io.lines("{bodies}") do last = last + 1; bodies[last] = line end
+local rotating = {rotating}
 request = function()
-  n = n + 1
-  return wrk.format(nil, nil, nil, bodies[n % #bodies + 1])
+  local body = bodies[first]
+  first = first + 1
+  if not rotating and first > last then first = 1 end
+  return wrk.format(nil, nil, nil, body)
 end
 response = function(status, headers, body)
   if status ~= {good} or string.find(body, '"active":false', 1, true) then bad = bad + 1; wrk.thread:set("bad", bad) end
+  local token = rotating and string.match(body, '"refresh_token":"([^"]+)"')
+  if token then last = last + 1; bodies[last] = "grant_type=refresh_token&refresh_token=" .. token end
 end
 setup = function(thread) threads = {{thread}}; thread:set("bad", 0) end
 done = function(summary, latency, requests)
@@ -35,13 +39,17 @@ _RESULT = re.compile(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)")
 
 
 class Case(NamedTuple):
-    """What is asked: `body` is one form, or a file of one form a line, taken in turn; `good` is the status expected."""
+    """What is asked: `body` is one form, or a file of one form a line, taken in turn; `good` is the status expected.
+
+    Where it is `rotating`, each form is sent once, and the refresh token of each answer makes one more.
+    """
 
     name: str
     url: str
     login: tuple[str, str]
     body: str | Path
     good: int = 200
+    rotating: bool = False
 
 
 class Measured(NamedTuple):
@@ -62,7 +70,8 @@ def measure(case: Case, seconds: int, connections: int, core: str) -> Measured:
         bodies.write_text(case.body.read_text() if isinstance(case.body, Path) else case.body + "\n")
         credentials = b64encode(":".join(case.login).encode()).decode()
         script = Path(folder) / "case.lua"
-        script.write_text(_SCRIPT.format(credentials=credentials, bodies=bodies, good=case.good))
+        rotating = str(case.rotating).lower()
+        script.write_text(_SCRIPT.format(credentials=credentials, bodies=bodies, good=case.good, rotating=rotating))
         ran = subprocess.run(
             ["taskset", "-c", core, "wrk", "-t1", f"-c{connections}", f"-d{seconds}", "-s", str(script), case.url],
             check=True,

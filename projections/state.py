@@ -1,4 +1,6 @@
-"""All that one worker knows: access model, accounts, consents, keys, recent grants and sessions, at one position."""
+"""All that one worker knows, at one position: access model, accounts, consents and keys; recent grants, sessions and
+failed guesses.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from projections.accounts import Accounts
 from projections.consents import Consents
 from projections.grants import GrantCache
 from projections.keyset import KeySet
+from projections.login_failures import LoginFailures
 from projections.sessions import SessionCache
+from projections.wrong_user_codes import WrongUserCodes
 from schema import events
 from schema.envelope import Fact
 
@@ -25,9 +29,10 @@ _OF_GRANTS = (
     events.TokenReuseDetected,
 )
 _OF_SESSIONS = (events.SessionStarted, events.SessionRenewed, events.SessionEnded, events.LogoutNotified)
-_OF_NOBODY = (events.AccessRejected, events.LoginFailed, events.AuthorizationDenied)
 _TAKE_NOTHING_AWAY = (
-    *_OF_NOBODY,
+    events.AccessRejected,
+    events.AuthorizationDenied,
+    events.LoginFailed,
     events.TokenIssued,
     events.TokenRefreshed,
     events.AuthorizationGranted,
@@ -43,13 +48,15 @@ _TAKE_NOTHING_AWAY = (
 class WorkerState:
     """The folds that a worker answers from. `position` is that of the last event folded."""
 
-    def __init__(self, grant_limit: int, session_limit: int = 100_000) -> None:
+    def __init__(self, grant_limit: int, session_limit: int = 100_000, failures_kept: int = 50) -> None:
         self.access = AccessModel()
         self.accounts = Accounts()
         self.consents = Consents()
         self.keys = KeySet()
         self.grants = GrantCache(grant_limit)
         self.sessions = SessionCache(session_limit)
+        self.login_failures = LoginFailures(failures_kept)
+        self.wrong_user_codes = WrongUserCodes(failures_kept)
         self.position = 0
 
     def apply(self, fact: Fact) -> None:
@@ -58,7 +65,11 @@ class WorkerState:
             self.grants.apply(fact)
         elif isinstance(fact.event, _OF_SESSIONS):
             self.sessions.apply(fact)
-        elif not isinstance(fact.event, _OF_NOBODY):
+        elif isinstance(fact.event, events.LoginFailed):
+            self.login_failures.apply(fact)
+        elif isinstance(fact.event, events.AccessRejected):
+            self.wrong_user_codes.apply(fact)
+        elif not isinstance(fact.event, events.AuthorizationDenied):
             self.access.apply(fact)
             self.accounts.apply(fact)
             self.consents.apply(fact)

@@ -25,13 +25,14 @@ class Context(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """A decoded event at its place: what a projection folds."""
+    """A decoded event at its place: what a projection folds. `source` is the address that caused it, if one did."""
 
     position: int
     stream: UUID
     version: int
     event: events.Event
     recorded_at: dt.datetime
+    source: str | None = None
 
 
 class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -50,7 +51,8 @@ class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def fact(self) -> Fact:
         """The decoded event at its place. Raises UnknownEventType or msgspec.DecodeError (poison)."""
-        return Fact(self.position, self.stream, self.version, events.decode(self.type, self.data), self.recorded_at)
+        event = events.decode(self.type, self.data)
+        return Fact(self.position, self.stream, self.version, event, self.recorded_at, self.source)
 
 
 def subject_of(event_type: str, client: str) -> str:

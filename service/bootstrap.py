@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 
 from projections.state import WorkerState
 from service.accounts.passwords import Passwords
+from service.accounts.vault import TotpVault
 from service.client_auth.assertion import AssertionVerifier
 from service.client_auth.authenticate import Authenticator
+from service.device.polls import forget_devices
 from service.endpoints.core import Core
 from service.endpoints.health import note_gauges
 from service.http.app import create_app
@@ -26,7 +28,9 @@ from service.keys.manage import KeyManager, read_keys
 from service.keys.master import MasterKeyError, load_keys
 from service.keys.ring import KeyRing
 from service.keys.vault import Vault
+from service.oidc.backchannel import Backchannel
 from service.settings import Settings, SettingsError
+from service.sign_in.recall import recall_login_failures
 from service.telemetry.metrics import Metrics, committed
 from service.telemetry.tracing import Tracing
 from service.tokens.digest import Digester
@@ -81,7 +85,8 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
     """All parts of one worker, running. Raises JournalUnavailable, MasterKeyError or SettingsError."""
     url, issuer = database_of(settings), issuer_of(settings)
     keys = load_keys(settings)
-    state = WorkerState(settings.grant_cache_limit, settings.session_cache_limit)
+    failures_kept = max(settings.login_failures_per_account, settings.login_failures_per_source)
+    state = WorkerState(settings.grant_cache_limit, settings.session_cache_limit, failures_kept)
     follower = Follower(url, state, uuid.uuid4(), settings.staleness_bound)
     journal = PostgresJournal(
         url,
@@ -95,10 +100,12 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
     vault = Vault(journal, keys.wrapping)
     await KeyManager(journal, vault, settings.key_publish_ahead).ensure_first(settings.signing_alg)
     await follower.start(journal)
+    await recall_login_failures(journal, state.login_failures, follower.loaded, settings.login_failures_window)
     digester = Digester(keys.digests)
     passwords = Passwords(keys.passwords, settings)
     ring = KeyRing(state.keys, vault)
-    grants = StreamLoader(state.grants, journal)
+    grants, sessions = StreamLoader(state.grants, journal), StreamLoader(state.sessions, journal)
+    subjects, metrics = Subjects(keys.pairwise), Metrics()
     audiences = frozenset({issuer, f"{issuer}/oauth2/token"})
     core = Core(
         settings=settings,
@@ -111,20 +118,31 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
         ),
         ring=ring,
         grants=grants,
-        sessions=StreamLoader(state.sessions, journal),
+        sessions=sessions,
         tokens=TokenFinder(grants, ring, digester, issuer),
         digester=digester,
         sealer=Sealer(keys.sealing),
-        subjects=Subjects(keys.pairwise),
+        subjects=subjects,
         passwords=passwords,
-        metrics=Metrics(),
+        totp=TotpVault(journal, keys.wrapping),
+        metrics=metrics,
         tracing=Tracing(),
+        backchannel=Backchannel(
+            issuer=issuer,
+            access=state.access,
+            subjects=subjects,
+            ring=ring,
+            sessions=sessions,
+            journal=journal,
+            metrics=metrics,
+        ),
     )
     gauges = asyncio.create_task(_keep_gauges(core), name="gauges")
     try:
         yield core
     finally:
         gauges.cancel()
+        await core.backchannel.stop()
         await follower.stop()
         await journal.stop()
         passwords.close()
@@ -167,11 +185,12 @@ async def run_relay(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def do_chores(journal: PostgresJournal, keys: KeyManager) -> None:
-    """What must be done now and then, by one process: partitions made ahead, used-up keys forgotten, keys on their
-    way.
+    """What must be done now and then, by one process: partitions made ahead, used-up keys and devices that asked
+    forgotten, keys on their way.
     """
     await journal.fetch("SELECT journal.ensure_partitions(3)")
     await journal.fetch("SELECT journal.forget_once()")
+    await forget_devices(journal)
     await keys.do_what_is_due()
 
 

@@ -8,6 +8,15 @@
     ├── InvalidScope          400 invalid_scope
     ├── InvalidTarget         400 invalid_target (RFC 8707 section 2)
     ├── InvalidGrant          400 invalid_grant
+    ├── SlowDown              400 slow_down (RFC 8628 section 3.5)
+    ├── ExpiredToken          400 expired_token (the same)
+    ├── AccessDenied          400 access_denied (RFC 6749 section 4.1.2.1, RFC 8628 section 3.5)
+    ├── TooManyAttempts       429 too_many_attempts, with Retry-After
+    ├── RequestNotSupported …  what a client is told by way of the browser (RFC 6749 section 4.1.2.1, OpenID Connect
+    │                         Core section 3.1.2.6); see the end of this module
+    ├── InvalidToken          401 invalid_token (RFC 6750 section 3.1)
+    │   └── NoToken           the same where there was none: the challenge has no error (section 3)
+    ├── InsufficientScope     403 insufficient_scope (RFC 6750 section 3.1)
     └── TokenNotActive        200, "active": false (RFC 7662) or nothing to revoke (RFC 7009)
 
 The public half (`error`, `description`) keeps to the characters of RFC 6749 section 5.2; the private half (`reason`,
@@ -21,10 +30,13 @@ from typing import ClassVar
 
 
 class Rejection(Exception):
-    """A request that is refused. `token_id` or `token_digest` name the token that it was about, if any."""
+    """A request that is refused. `token_id` or `token_digest` name the token that it was about, if any.
+
+    `status` is that of the answer; who answers in another way than this server usually does sets it.
+    """
 
     error: ClassVar[str]
-    status: ClassVar[int] = 400
+    status: int = 400
 
     def __init__(
         self,
@@ -51,13 +63,13 @@ class InvalidRequest(Rejection):
 
 
 class MethodNotAllowed(InvalidRequest):
-    """Not a POST."""
+    """Not a POST, or whatever else is `allowed`."""
 
     status = 405
 
-    def __init__(self) -> None:
-        super().__init__("method_not_allowed", "This endpoint takes POST requests only.")
-        self.headers = ((b"allow", b"POST"),)
+    def __init__(self, *, allowed: str = "POST") -> None:
+        super().__init__("method_not_allowed", f"This endpoint takes {allowed} requests only.")
+        self.headers = ((b"allow", allowed.encode()),)
 
 
 class InvalidClient(Rejection):
@@ -101,8 +113,103 @@ class InvalidGrant(Rejection):
     error = "invalid_grant"
 
 
+class SlowDown(Rejection):
+    """A device asked too soon after the last time; it must wait longer from now on."""
+
+    error = "slow_down"
+
+
+class ExpiredToken(Rejection):
+    """The device code is too old."""
+
+    error = "expired_token"
+
+
+class AccessDenied(Rejection):
+    """The person did not let the client have what it asked for, or cannot."""
+
+    error = "access_denied"
+
+
+class TooManyAttempts(Rejection):
+    """Too many guesses failed of late. `retry_after` is in seconds."""
+
+    error = "too_many_attempts"
+    status = 429
+
+    def __init__(self, reason: str, description: str, retry_after: int, *, detail: str | None = None) -> None:
+        super().__init__(reason, description, detail=detail)
+        self.headers = ((b"retry-after", str(retry_after).encode()),)
+
+
+class InvalidToken(Rejection):
+    """The access token is none of ours, or not active."""
+
+    error = "invalid_token"
+    status = 401
+
+
+class NoToken(InvalidToken):
+    """There is no access token where one must be."""
+
+
+class InsufficientScope(Rejection):
+    """The access token is good, but not for this."""
+
+    error = "insufficient_scope"
+    status = 403
+
+
 class TokenNotActive(Rejection):
     """The token is not active for the caller: answered 200 as the RFCs say, and journalled."""
 
     error = "inactive_token"
     status = 200
+
+
+class RequestNotSupported(Rejection):
+    """A request object by value is nothing for this server (OpenID Connect Core section 6.1)."""
+
+    error = "request_not_supported"
+
+
+class RequestUriNotSupported(Rejection):
+    """Nor is one by reference (section 6.2)."""
+
+    error = "request_uri_not_supported"
+
+
+class RegistrationNotSupported(Rejection):
+    """Nor are a client's settings in a request (section 7.2.1)."""
+
+    error = "registration_not_supported"
+
+
+class UnsupportedResponseType(Rejection):
+    """Only codes are given (RFC 6749 section 4.1.2.1)."""
+
+    error = "unsupported_response_type"
+
+
+class LoginRequired(Rejection):
+    """Somebody must sign in, and may not be asked to (OpenID Connect Core section 3.1.2.6)."""
+
+    error = "login_required"
+
+
+class ConsentRequired(Rejection):
+    """Somebody must allow it, and may not be asked to."""
+
+    error = "consent_required"
+
+
+class InteractionRequired(Rejection):
+    """Somebody must see that it happens, and may not be shown."""
+
+    error = "interaction_required"
+
+
+class UnmetAuthenticationRequirements(Rejection):
+    """Nobody can sign in, or did, as strongly as is demanded (OpenID Connect's specification of this error code)."""
+
+    error = "unmet_authentication_requirements"

@@ -13,3 +13,8 @@ def printable(text: str, limit: int) -> str:
     a secret that was put into the wrong field must not end up in an event (promise 5).
     """
     return _LIKE_A_SECRET.sub(r"\1...", _NOT_SHOWN.sub("?", text[:limit]))
+
+
+def readable(text: str, limit: int) -> str:
+    """The same of what a person wrote, in any script: no invisible characters, none that turn the direction."""
+    return _LIKE_A_SECRET.sub(r"\1...", "".join(filter(str.isprintable, text))[:limit])

@@ -60,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     password_passes: Annotated[int, Meta(ge=1, le=100)] = 3
     password_lanes: Annotated[int, Meta(ge=1, le=64)] = 1
     password_workers: Annotated[int, Meta(ge=1, le=64)] = 2
+    breached_passwords_file: Path | None = None
 
     commit_deadline: Seconds = 2.0
     commit_queue_limit: Annotated[int, Meta(ge=1)] = 4_096

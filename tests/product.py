@@ -92,10 +92,12 @@ class Product:
         """The same with all that they started."""
         return [one for child in self.processes(role) for one in (child, *child.children(recursive=True))]
 
-    def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def cli(self, *arguments: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command against it."""
         env = self._env | {"TALLYSTICK_HOME": str(self.home)}
-        return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, env=env, check=check, timeout=120)
+        return subprocess.run(
+            [*COMMAND, *arguments], capture_output=True, text=True, env=env, check=check, timeout=120, input=stdin
+        )
 
     def secret(self, client_id: str) -> str:
         """The secret of a client whose access file keeps it in a file."""
@@ -134,11 +136,11 @@ class Product:
 
 
 @contextlib.contextmanager
-def running_product(workers: int = 1, access: Path = ACCESS) -> Iterator[Product]:
+def running_product(workers: int = 1, access: Path = ACCESS, env: Mapping[str, str] = {}) -> Iterator[Product]:
     """A product on a home of its own, which another account can reach; nothing of it is left behind."""
     folder = Path(tempfile.mkdtemp(prefix="tallystick-product-", dir="/tmp"))
     folder.chmod(0o711)
-    product = Product(folder / "home", workers=workers, access=access)
+    product = Product(folder / "home", workers=workers, access=access, env=env)
     try:
         yield product.start()
     finally:

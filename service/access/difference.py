@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from service.access.durations import written_duration
 from service.access.errors import visible
+from service.access.grant_names import written_grant
 from service.access.plan import FieldChange, Plan, Step
 
 _SIGNS = {"add": "+", "change": "~", "remove": "-"}
@@ -53,12 +54,16 @@ def _written(field: str, value: Any) -> str:
         return "the server's" if value is None else written_duration(value)
     if value is None or value in ((), {}):
         return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if field == "jwks":
         return ", ".join(visible(str(key.get("kid", f"a {key.get('kty')} key without kid"))) for key in value)
-    if isinstance(value, Mapping):
-        return ", ".join(
-            f"{visible(name)} ({visible(text)})" if text else visible(name) for name, text in value.items()
-        )
     if isinstance(value, str):
-        return visible(value) or "no description"
-    return ", ".join(map(visible, value))
+        return visible(value) or ("no description" if field.startswith("scopes.") else "none")
+    return ", ".join(_items(map(written_grant, value) if field == "grants" else value))
+
+
+def _items(value: Iterable[str]) -> Iterator[str]:
+    if not isinstance(value, Mapping):
+        return map(visible, value)
+    return (f"{visible(name)} ({visible(text)})" if text else visible(name) for name, text in value.items())

@@ -12,13 +12,14 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from schema.events import AuthMethod, ClientSettings, TokenFormat
+from schema.events import AuthMethod, ClientSettings, SubjectType, TokenFormat
 from service.access.durations import parse_duration
 from service.access.errors import AccessFileError, FieldPath, Mistake
+from service.access.grant_names import grant_named
 from service.access.jwks import Jwk, read_jwks
 from service.access.plan import Wanted
 from service.access.reader import Read, Reader, TooLarge
-from service.access.rules import unknown
+from service.access.wording import unknown
 from service.access.yaml_tree import Node, parse
 
 T = TypeVar("T")
@@ -159,6 +160,14 @@ def _token_format(reader: Reader, node: Node, path: FieldPath) -> str:
     return _one_of(reader, node, path, get_args(TokenFormat))
 
 
+def _subject_type(reader: Reader, node: Node, path: FieldPath) -> str:
+    return _one_of(reader, node, path, get_args(SubjectType))
+
+
+def _grants(reader: Reader, node: Node, path: FieldPath) -> tuple[str, ...]:
+    return tuple(map(grant_named, reader.texts(node, path)))
+
+
 def _one_of(reader: Reader, node: Node, path: FieldPath, choices: tuple[str, ...]) -> str:
     text = reader.text(node, path)
     if text in choices:
@@ -192,7 +201,7 @@ def _jwks_file(reader: Reader, node: Node, path: FieldPath, folder: Path) -> tup
 _CLIENT: dict[str, Read] = {
     "id": Reader.text,
     "auth_method": _auth_method,
-    "grants": Reader.texts,
+    "grants": _grants,
     "scopes": Reader.texts,
     "roles": Reader.texts,
     "resources": Reader.texts,
@@ -201,5 +210,11 @@ _CLIENT: dict[str, Read] = {
     "token_format": _token_format,
     "access_token_lifetime": _lifetime,
     "jwks": _jwks,
+    "client_name": Reader.text,
+    "first_party": Reader.flag,
+    "refresh_rotation": Reader.flag,
+    "subject_type": _subject_type,
+    "post_logout_redirect_uris": Reader.texts,
+    "backchannel_logout_uri": Reader.text,
     "secret_file": Reader.text,
 }

@@ -33,6 +33,7 @@ from service.access.jwks import public_jwk
 Kind = Literal["resource", "role", "client", "account"]
 Action = Literal["add", "change", "remove"]
 SETTINGS = tuple(name for name in ClientSettings.__struct_fields__ if name != "client_id")
+_DEFAULTS = dict(zip(reversed(SETTINGS), reversed(ClientSettings.__struct_defaults__), strict=False))
 
 
 class Wanted(NamedTuple):
@@ -177,7 +178,7 @@ def _registration(model: AccessModel, settings: ClientSettings) -> Step:
         stream,
         model.version_of(stream),
         (event,),
-        _made(**fields),
+        tuple(FieldChange(name, None, value) for name, value in fields.items() if value != _DEFAULTS.get(name)),
         needs_secret=uses_secret(settings),
     )
 

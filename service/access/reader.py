@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from service.access.errors import FieldPath, Mistake, quoted
-from service.access.rules import suggestion
+from service.access.wording import suggestion
 from service.access.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode, line_of
 
 NODE_LIMIT = 200_000
@@ -85,6 +85,14 @@ class Reader:
         if node.tag not in {f"{_TAG}str", f"{_TAG}int"}:
             self.wrong(path, f"expected text or a number, not {_kind(node)}")
         return str(node.value)
+
+    def flag(self, node: Node, path: FieldPath) -> bool:
+        """`true` or `false`, as YAML 1.2 writes them."""
+        if not self._is(node, ScalarNode, path, "true or false"):
+            return False
+        if node.tag != f"{_TAG}bool":
+            self.wrong(path, f"expected true or false, not {_kind(node)}")
+        return str(node.value).lower() == "true"
 
     def jwk(self, node: Node, path: FieldPath) -> dict[str, Any]:
         """A JSON Web Key: members that are text or, for those of no interest, lists of text (RFC 7517 section 4)."""

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
-from itertools import islice
 from typing import NamedTuple
 
 from schema.events import ClientSettings
 from service.access.errors import FieldPath, Mistake, quoted
+from service.access.grant_names import GRANT_NAMES
 from service.access.jwks import jwks_mistakes
 from service.access.plan import uses_secret
-from service.access.uris import redirect_uri_problem, resource_uri_problem
+from service.access.sign_in_rules import sign_in_mistakes
+from service.access.uris import resource_uri_problem
+from service.access.wording import repeated, text_problem, unknown
 from service.grants import SUPPORTED_GRANTS
+from service.oidc.scopes import IDENTITY_SCOPES
 
 LIFETIME_LIMIT = 86_400
 """The longest access token lifetime, in seconds."""
@@ -28,8 +30,6 @@ _ROLE_CHARACTERS = "A-Z a-z 0-9 _ . : / - and begin with a letter or digit"
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")
 _SCOPE_CHARACTERS = '1 to 255 ASCII characters without space, " and \\'
 _SECRET_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
-_TEXT_LIMIT = 500
-_COMPARED = 1_000
 
 
 class Known(NamedTuple):
@@ -49,6 +49,11 @@ def resource_mistakes(uri: str, scopes: Mapping[str, str]) -> Iterator[Mistake]:
         yield Mistake(("uri",), f"{quoted(uri)} {problem}")
     for scope, description in scopes.items():
         yield from _scope_mistakes(scope, ("scopes", scope))
+        if scope in IDENTITY_SCOPES:
+            message = (
+                f"{quoted(scope)} is about the person (OpenID Connect Core section 5.4); an API needs another name"
+            )
+            yield Mistake(("scopes", scope), message)
         if problem := text_problem(description):
             yield Mistake(("scopes", scope), f"the description {problem}")
 
@@ -58,6 +63,9 @@ def role_mistakes(name: str, scopes: Sequence[str]) -> Iterator[Mistake]:
     if not _ROLE.fullmatch(name):
         yield Mistake(("name",), f"{quoted(name)} must be 1 to 64 of {_ROLE_CHARACTERS}")
     yield from _scopes_mistakes(scopes)
+    for index, scope in enumerate(scopes):
+        if scope in IDENTITY_SCOPES:
+            yield Mistake(("scopes", index), f"{quoted(scope)} is about the person: everybody may give it, in no role")
 
 
 def client_mistakes(settings: ClientSettings) -> Iterator[Mistake]:
@@ -66,15 +74,13 @@ def client_mistakes(settings: ClientSettings) -> Iterator[Mistake]:
         yield Mistake(("id",), f'{quoted(settings.client_id)} must be 1 to 64 of A-Z a-z 0-9 _ - and not "_" alone')
     yield from _grant_mistakes(settings)
     yield from _scopes_mistakes(settings.scopes)
-    for field in ("roles", "resources", "introspects", "redirect_uris"):
-        yield from _repeated(getattr(settings, field), field)
-    for index, uri in enumerate(settings.redirect_uris):
-        if problem := redirect_uri_problem(uri):
-            yield Mistake(("redirect_uris", index), f"{quoted(uri)} {problem}")
+    for field in ("roles", "resources", "introspects"):
+        yield from repeated(getattr(settings, field), field)
     lifetime = settings.access_token_lifetime
     if lifetime is not None and not 1 <= lifetime <= LIFETIME_LIMIT:
         yield Mistake(("access_token_lifetime",), f"{lifetime} s is not within 1 s and {LIFETIME_LIMIT} s (24h)")
     yield from _key_mistakes(settings)
+    yield from sign_in_mistakes(settings)
 
 
 def secret_file_mistakes(settings: ClientSettings, name: str) -> Iterator[Mistake]:
@@ -90,12 +96,12 @@ def secret_file_mistakes(settings: ClientSettings, name: str) -> Iterator[Mistak
 def role_references(scopes: Sequence[str], known: Known) -> Iterator[Mistake]:
     """What a role refers to must exist."""
     for index, scope in enumerate(scopes):
-        if not known.has_scope(scope):
+        if scope not in IDENTITY_SCOPES and not known.has_scope(scope):
             yield Mistake(("scopes", index), _no_scope(scope, known))
 
 
 def client_references(settings: ClientSettings, known: Known) -> Iterator[Mistake]:
-    """What a client refers to must exist, and its scopes must be of a resource that it has.
+    """What a client refers to must exist, and its scopes must be of a resource that it has, or about the person.
 
     A client that only introspects asks for no token: its scopes must be of some resource.
     """
@@ -108,37 +114,21 @@ def client_references(settings: ClientSettings, known: Known) -> Iterator[Mistak
             yield Mistake(("roles", index), unknown(role, "no role", known.roles))
     only_introspects = bool(settings.introspects) and not settings.resources
     for index, scope in enumerate(settings.scopes):
+        if scope in IDENTITY_SCOPES:
+            continue
         if not known.has_scope(scope):
-            yield Mistake(("scopes", index), _no_scope(scope, known))
+            yield Mistake(("scopes", index), _no_scope(scope, known, IDENTITY_SCOPES))
         elif not only_introspects and not any(scope in known.resources.get(uri, {}) for uri in settings.resources):
             owner = next(uri for uri, scopes in known.resources.items() if scope in scopes)
             yield Mistake(("scopes", index), f"{quoted(scope)} is a scope of {owner}, which the client has not")
 
 
-def unknown(name: str, what: str, candidates: Iterable[str]) -> str:
-    """`"name" is …`, with a suggestion where a candidate is close."""
-    return f"{quoted(name)} is {what}{suggestion(name, candidates)}"
-
-
-def suggestion(name: str, candidates: Iterable[str]) -> str:
-    """` — did you mean "…"?` where one of the first thousand candidates is close, else nothing."""
-    close = get_close_matches(name, list(islice(candidates, _COMPARED)), n=1)
-    return f" — did you mean {quoted(close[0])}?" if close else ""
-
-
-def text_problem(text: str) -> str | None:
-    """What keeps a text from being shown on one line."""
-    if len(text) > _TEXT_LIMIT:
-        return f"is longer than {_TEXT_LIMIT} characters"
-    return None if text.isprintable() else "has line breaks or other control characters"
-
-
 def _grant_mistakes(settings: ClientSettings) -> Iterator[Mistake]:
-    yield from _repeated(settings.grants, "grants")
+    yield from repeated(settings.grants, "grants")
     public = settings.auth_method == "none"
     for index, grant in enumerate(settings.grants):
         if grant not in SUPPORTED_GRANTS:
-            yield Mistake(("grants", index), unknown(grant, "no grant of this server", SUPPORTED_GRANTS))
+            yield Mistake(("grants", index), unknown(grant, "no grant of this server", GRANT_NAMES))
         elif grant == "client_credentials" and public:
             message = "a public client (auth_method none) may not use client_credentials (RFC 6749 section 4.4)"
             yield Mistake(("grants", index), message)
@@ -156,7 +146,7 @@ def _key_mistakes(settings: ClientSettings) -> Iterator[Mistake]:
 
 
 def _scopes_mistakes(scopes: Sequence[str]) -> Iterator[Mistake]:
-    yield from _repeated(scopes, "scopes")
+    yield from repeated(scopes, "scopes")
     for index, scope in enumerate(scopes):
         yield from _scope_mistakes(scope, ("scopes", index))
 
@@ -166,17 +156,9 @@ def _scope_mistakes(scope: str, path: FieldPath) -> Iterator[Mistake]:
         yield Mistake(path, f"{quoted(scope)} is no scope token: {_SCOPE_CHARACTERS} (RFC 6749 section 3.3)")
 
 
-def _repeated(values: Sequence[str], field: str) -> Iterator[Mistake]:
-    seen: set[str] = set()
-    for index, value in enumerate(values):
-        if value in seen:
-            yield Mistake((field, index), f"{quoted(value)} is there twice")
-        seen.add(value)
-
-
-def _no_scope(scope: str, known: Known) -> str:
+def _no_scope(scope: str, known: Known, more: Iterable[str] = ()) -> str:
     scopes = sorted({one for described in known.resources.values() for one in described})
-    return unknown(scope, "no scope of any resource", scopes)
+    return unknown(scope, "no scope of any resource", (*more, *scopes))
 
 
 def rotation_mistakes(settings: ClientSettings, secret_file: str | None) -> Iterator[Mistake]:

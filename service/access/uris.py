@@ -1,4 +1,4 @@
-"""Which URIs may name a resource, and which a client may be redirected to."""
+"""Which URIs may name a resource, which a browser may be sent to, and which this server may call."""
 
 from __future__ import annotations
 
@@ -38,6 +38,21 @@ def redirect_uri_problem(uri: str) -> str | None:
     return (
         None if "." in parts.scheme else "must be https, or have a private-use scheme with a dot, as com.example.app:/"
     )
+
+
+def backchannel_uri_problem(uri: str) -> str | None:
+    """What keeps this server from telling a client there that a session ended.
+
+    It must be absolute, without a fragment (OpenID Connect Back-Channel Logout 1.0 section 2.2), and https, or http on
+    a loopback address.
+    """
+    parts, problem = _absolute(uri)
+    if parts is None:
+        return problem
+    if parts.scheme == "https":
+        return None if parts.hostname else "has no host"
+    allowed = parts.scheme == "http" and _is_loopback(parts.hostname)
+    return None if allowed else "must be https, or http on a loopback address, such as 127.0.0.1"
 
 
 def _absolute(uri: str) -> tuple[SplitResult | None, str]:

@@ -16,14 +16,18 @@ from schema.events import (
     AccountEnabled,
     AccountPasswordSet,
     AccountRegistered,
+    AccountSignedOut,
     Event,
+    PasskeyRemoved,
+    RecoveryCodesSet,
     RoleGranted,
     RoleWithdrawn,
+    TotpRemoved,
 )
 from schema.streams import account_stream
 from service.access.errors import AccessRuleError, Mistake, NameTaken, NameUnknown
 from service.access.plan import Action, Plan, Step
-from service.access.rules import text_problem, unknown
+from service.access.wording import text_problem, unknown
 from service.accounts.names import email_mistakes, known_as, name_mistakes
 from service.accounts.strength import password_problem
 
@@ -76,8 +80,7 @@ def new_password(directory: Directory, name: str, password: str) -> Plan:
 
 def disabling(directory: Directory, name: str, reason: str) -> Plan:
     """The account may not sign in."""
-    if problem := text_problem(reason):
-        raise AccessRuleError([Mistake(("reason",), problem)])
+    _allowed(_reason_mistakes(reason))
     account = known_account(directory, name)
     disabled = AccountDisabled(subject=account.subject, reason=reason)
     return _change(directory, account, disabled) if account.enabled else _AS_IT_IS
@@ -88,6 +91,20 @@ def enabling(directory: Directory, name: str) -> Plan:
     account = known_account(directory, name)
     enabled = AccountEnabled(subject=account.subject)
     return _AS_IT_IS if account.enabled else _change(directory, account, enabled)
+
+
+def signing_out(directory: Directory, name: str, reason: str) -> Plan:
+    """Every session and grant of the account ends."""
+    _allowed(_reason_mistakes(reason))
+    account = known_account(directory, name)
+    return _change(directory, account, AccountSignedOut(subject=account.subject, reason=reason))
+
+
+def factors_reset(directory: Directory, name: str) -> Plan:
+    """The account has neither authenticator app nor passkeys nor recovery codes."""
+    account = known_account(directory, name)
+    events = tuple(_factors_gone(account))
+    return _change(directory, account, *events) if events else _AS_IT_IS
 
 
 def grant(directory: Directory, name: str, role: str) -> Plan:
@@ -117,6 +134,20 @@ def _registration_mistakes(directory: Directory, new: NewAccount) -> Iterator[Mi
         yield from _password_mistakes(new.password, new.name, new.email)
 
 
+def _reason_mistakes(reason: str) -> Iterator[Mistake]:
+    if problem := text_problem(reason):
+        yield Mistake(("reason",), problem)
+
+
+def _factors_gone(account: Account) -> Iterator[Event]:
+    if account.has_totp:
+        yield TotpRemoved(subject=account.subject)
+    for passkey in account.passkeys:
+        yield PasskeyRemoved(subject=account.subject, credential_id=passkey.credential_id)
+    if account.recovery_digests:
+        yield RecoveryCodesSet(subject=account.subject, digests=())
+
+
 def _password_mistakes(password: str, name: str, email: str | None) -> Iterator[Mistake]:
     if problem := password_problem(password, name, email or ""):
         yield Mistake(("password",), problem)
@@ -132,8 +163,8 @@ def _allowed(mistakes: Iterator[Mistake]) -> None:
         raise AccessRuleError(found)
 
 
-def _change(directory: Directory, account: Account, event: Event) -> Plan:
-    return _step(directory, "change", account.name, event)
+def _change(directory: Directory, account: Account, *events: Event) -> Plan:
+    return _step(directory, "change", account.name, *events)
 
 
 def _step(directory: Directory, action: Action, name: str, *events: Event) -> Plan:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from service.access.errors import visible
+
+if TYPE_CHECKING:
+    from service.access.plan import Applied
 
 _PIPED_WIDTH = 10_000
 
@@ -58,3 +61,15 @@ def print_secrets(secrets: Mapping[str, str]) -> None:
     width = max(map(len, secrets))
     for client_id, secret in secrets.items():
         click.echo(f"  {client_id:<{width}}  {secret}")
+
+
+def report_secret(applied: Applied, name: str, done: str, *, as_json: bool, **more: Any) -> None:
+    """Print what was done with a client, and its new secret if it has one."""
+    if as_json:
+        secret = {"client_secret": applied.secrets[name]} if name in applied.secrets else {}
+        print_json({"client_id": name, **secret, **more})
+        return
+    click.echo(done)
+    for note in applied.notes:
+        click.echo(note)
+    print_secrets(applied.secrets)

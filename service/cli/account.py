@@ -70,7 +70,7 @@ def list_accounts(as_json: bool) -> None:
 @click.argument("name")
 @_json
 def show(name: str, as_json: bool) -> None:
-    """Show the account NAME: its subject, email address and roles, and whether it is enabled and has a password."""
+    """Show the account NAME: subject, email address, roles, and what it can sign in by."""
     from service.accounts.plan import known_account
     from service.cli.access_output import print_fields, print_json
     from service.cli.account_session import query
@@ -79,7 +79,7 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         print_json(shown)
         return
-    print_fields({field: _text(value) for field, value in shown.items()})
+    print_fields({field.replace('_', ' '): _text(value) for field, value in shown.items()})
 
 
 @account.command()
@@ -119,6 +119,35 @@ def set_password(name: str, password_stdin: bool) -> None:
     )
 
 
+@account.command()
+@click.argument("name")
+@click.option("--reason", default="", help="Why, for the record.")
+def sign_out(name: str, reason: str) -> None:
+    """Sign the account NAME out everywhere: its sessions end, and what it allowed applications does too."""
+    from service.accounts.plan import signing_out
+    from service.cli.account_session import change
+
+    change(
+        lambda directory: signing_out(directory, name, reason),
+        lambda applied: click.echo(f"account {applied.steps[0].name} is signed out everywhere"),
+    )
+
+
+@account.command()
+@click.argument("name")
+def reset_factors(name: str) -> None:
+    """Take authenticator app, passkeys and recovery codes from the account NAME; its password alone signs in then."""
+    from service.accounts.plan import factors_reset
+    from service.cli.account_session import change
+
+    change(
+        lambda directory: factors_reset(directory, name),
+        lambda applied: click.echo(
+            f"account {name} {'has' if applied.steps else 'had already'} nothing but its password to sign in by"
+        ),
+    )
+
+
 def _tell(applied: Applied, name: str, state: str) -> None:
     click.echo(f"account {name} {'is' if applied.steps else 'was already'} {state}")
 
@@ -130,6 +159,9 @@ def _shown(known: Account) -> dict[str, Any]:
         "email": known.email,
         "enabled": known.enabled,
         "password": known.has_password,
+        "authenticator_app": known.has_totp,
+        "passkeys": [each.label for each in known.passkeys],
+        "recovery_codes": len(known.recovery_digests),
         "roles": sorted(known.roles),
     }
 
@@ -137,4 +169,4 @@ def _shown(known: Account) -> dict[str, Any]:
 def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(value) or "none"
-    return ("yes" if value else "no") if isinstance(value, bool) else value or "none"
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value or "none")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from schema.events import AuthMethod, ClientSettings, TokenFormat
+from service.cli.client_add import add
 from service.cli.duration import duration
 
 if TYPE_CHECKING:
@@ -24,53 +23,14 @@ def client() -> None:
     """Clients: what tokens they may ask for, whose they may introspect, and their secrets."""
 
 
-@client.command()
-@click.argument("name")
-@click.option("--grant", "grants", multiple=True, metavar="GRANT", help="A grant type, as client_credentials.")
-@click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help="A scope that it may ask for.")
-@click.option("--role", "roles", multiple=True, metavar="ROLE", help="A role whose scopes it may ask for.")
-@click.option("--resource", "resources", multiple=True, metavar="URI", help="An API that its tokens are for.")
-@click.option("--introspects", multiple=True, metavar="URI", help="An API whose tokens it may introspect.")
-@click.option("--redirect-uri", "redirect_uris", multiple=True, metavar="URI", help="Where it may be redirected to.")
-@click.option("--auth-method", type=click.Choice(get_args(AuthMethod)), help="Default: client_secret_basic.")
-@click.option("--jwks", type=click.Path(path_type=Path), metavar="FILE", help="Its public keys, for private_key_jwt.")
-@click.option("--public", is_flag=True, help="It cannot keep a secret: the same as --auth-method none.")
-@click.option("--token-format", type=click.Choice(get_args(TokenFormat)), default="jwt", show_default=True)
-@click.option(
-    "--access-token-lifetime", callback=duration, metavar="DURATION", help="Such as 600 or 10m; default: the server's."
-)
-@_json
-def add(
-    name: str, public: bool, auth_method: AuthMethod | None, jwks: Path | None, as_json: bool, **lists: Any
-) -> None:
-    """Add the client NAME. Options that name things can be repeated. A secret, if it has one, is shown once."""
-    from service.access.check import plan_addition
-    from service.access.errors import NameTaken
-    from service.access.plan import Wanted
-    from service.cli.access_session import change
-
-    if public and auth_method not in {None, "none"}:
-        raise click.UsageError("--public and another --auth-method exclude each other")
-    method: AuthMethod = "none" if public else auth_method or "client_secret_basic"
-    settings = ClientSettings(client_id=name, auth_method=method, jwks=_keys(jwks), **lists)
-
-    def decide(model: AccessModel) -> Plan:
-        if name in model.clients:
-            raise NameTaken("client", name)
-        return plan_addition(model, Wanted(clients={name: settings}))
-
-    def report(applied: Applied) -> None:
-        _report_secret(applied, name, f"client {name} added", as_json=as_json)
-
-    change(decide, report)
-    if settings.resources and not settings.grants:
-        click.echo("note: without --grant it can get no token", err=True)
+client.add_command(add)
 
 
 @client.command(name="list")
 @_json
 def list_clients(as_json: bool) -> None:
     """List the clients."""
+    from service.access.grant_names import written_grant
     from service.cli.access_output import print_json, print_table
     from service.cli.access_session import query
 
@@ -80,10 +40,10 @@ def list_clients(as_json: bool) -> None:
         return
     rows = (
         (
-            each.client_id,
+            "\n".join(filter(None, (each.client_id, each.settings.client_name))),
             "enabled" if each.enabled else "disabled",
             each.settings.auth_method,
-            "\n".join(each.settings.grants),
+            "\n".join(map(written_grant, each.settings.grants)),
             "\n".join((*each.settings.scopes, *(f"role {name}" for name in each.settings.roles))),
             "\n".join((*each.settings.resources, *(f"introspects {uri}" for uri in each.settings.introspects))),
         )
@@ -106,7 +66,7 @@ def show(name: str, as_json: bool) -> None:
         return
     shown["jwks"] = [key.get("kid", key["kty"]) for key in shown["jwks"]]
     shown["secrets"] = [f"until {each['expires_at']}" if each["expires_at"] else "valid" for each in shown["secrets"]]
-    print_fields({field: _text(value) for field, value in shown.items()})
+    print_fields({field: _text(field, value) for field, value in shown.items()})
 
 
 @client.command()
@@ -121,6 +81,7 @@ def rotate_secret(name: str, overlap: int | None, secret_file: str | None, as_js
     from service.access.errors import AccessRuleError
     from service.access.plan import Plan, rotation
     from service.access.rules import rotation_mistakes
+    from service.cli.access_output import report_secret
     from service.cli.access_session import change
     from service.cli.connect import checked_settings
 
@@ -136,7 +97,7 @@ def rotate_secret(name: str, overlap: int | None, secret_file: str | None, as_js
 
     def report(applied: Applied) -> None:
         done = f"client {name} has a new secret; the one before it works for {seconds} s, older ones no more"
-        _report_secret(applied, name, done, as_json=as_json, previous_expire_at=until)
+        report_secret(applied, name, done, as_json=as_json, previous_expire_at=until)
 
     change(decide, report, secret_files={name: secret_file} if secret_file else None)
 
@@ -149,7 +110,7 @@ def disable(name: str, reason: str) -> None:
     from schema.events import ClientDisabled
     from service.access.errors import AccessRuleError, Mistake
     from service.access.plan import client_change
-    from service.access.rules import text_problem
+    from service.access.wording import text_problem
 
     if problem := text_problem(reason):
         raise click.ClickException(str(AccessRuleError([Mistake(("reason",), problem)])))
@@ -195,29 +156,6 @@ def _known(model: AccessModel, name: str) -> Client:
     return model.clients[name]
 
 
-def _keys(jwks: Path | None) -> tuple[dict[str, Any], ...]:
-    from service.access.errors import AccessFileError
-    from service.access.jwks import read_jwks
-
-    try:
-        return read_jwks(jwks) if jwks else ()
-    except AccessFileError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _report_secret(applied: Applied, name: str, done: str, *, as_json: bool, **more: Any) -> None:
-    from service.cli.access_output import print_json, print_secrets
-
-    if as_json:
-        secret = {"client_secret": applied.secrets[name]} if name in applied.secrets else {}
-        print_json({"client_id": name, **secret, **more})
-        return
-    click.echo(done)
-    for note in applied.notes:
-        click.echo(note)
-    print_secrets(applied.secrets)
-
-
 def _shown(known: Client) -> dict[str, Any]:
     """A client as shown: no digest, and of its secrets those that still work."""
     from service.access.plan import SETTINGS
@@ -238,9 +176,11 @@ def _time(seconds: int | None) -> str | None:
     return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat()
 
 
-def _text(value: Any) -> str:
+def _text(field: str, value: Any) -> str:
     if isinstance(value, tuple | list):
         return ", ".join(map(str, value)) or "none"
-    if value is None:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None and field == "access_token_lifetime":
         return "the server's"
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+    return str(value or "none")

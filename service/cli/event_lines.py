@@ -16,11 +16,15 @@ from service.access.errors import visible
 # What a line tells, in this order; `audit show` tells the rest.
 _TOLD = (
     *("endpoint", "error", "reason", "claimed_client", "token_id", "number", "subject", "audience", "scope"),
+    *("method", "amr", "session", "grant_type", "generation", "redirect_uri"),
     *("uri", "name", "kid", "alg", "auth_method", "grants", "resources", "introspects", "role", "roles", "scopes"),
 )
-_COLOURS = {"rejected": "red", **dict.fromkeys(("revoked", "removed", "disabled", "retired", "withdrawn"), "yellow")}
+_RED = ("rejected", "failed", "reuse_detected", "denied")
+_YELLOW = ("revoked", "removed", "disabled", "retired", "withdrawn", "ended", "signed_out", "totp_removed")
+_COLOURS = dict.fromkeys(_RED, "red") | dict.fromkeys((*_YELLOW, "passkey_removed"), "yellow")
 _PIPED_WIDTH = 10_000
 _LABEL_WIDTH = 9
+_KIND_WIDTH = 26
 
 
 def as_object(event: RecordedEvent) -> dict[str, Any]:
@@ -47,7 +51,7 @@ def json_line(event: RecordedEvent) -> str:
 def line(event: RecordedEvent) -> str:
     """The event on one line: position, time, type, client, and the facts that tell most."""
     start = f"{event.position:>8}  {time_of(event.recorded_at, 'seconds')}  "
-    kind = f"{event.type:<22}"
+    kind = f"{event.type:<{_KIND_WIDTH}}"
     client = f"  {event.client:<16}  "
     room = max(20, _width() - len(start) - len(kind) - len(client))
     facts = _facts(event)

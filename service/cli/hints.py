@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from service.access.document import ClientEntry, Document
+from service.grants import AUTHORIZATION_CODE
 
 _TOKEN = 'sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\''
 
 
 def hints(document: Document, home: Path, url: str) -> Iterator[str]:
-    """A token, its introspection, its revocation and the audit tail; nothing where the file has no clients for it."""
+    """A token, its introspection, its revocation, the audit tail, and how to sign in, where the file has clients for
+    it.
+    """
     service = _first(document, lambda client: "client_credentials" in client.settings.grants)
     resource = service.settings.resources[0] if service and service.settings.resources else None
     api = _first(document, lambda client: resource in client.settings.introspects)
@@ -30,6 +33,11 @@ def hints(document: Document, home: Path, url: str) -> Iterator[str]:
     command = shlex.quote(_command())
     yield f"  {where}{command} audit tail --no-follow"
     yield f"  {where}{command} audit check\n"
+    if any(AUTHORIZATION_CODE in client.settings.grants for client in document.clients):
+        yield "To sign in, add a person, with a password, and open the account page:\n"
+        yield f"  {where}{command} account add zoe"
+        yield f"  {where}{command} account set-password zoe"
+        yield f"  {url}/account\n"
 
 
 def _first(document: Document, wanted: Callable[[ClientEntry], bool]) -> ClientEntry | None:

@@ -15,13 +15,24 @@ def check_introspector(caller: Client) -> None:
 
 
 def decide_active(
-    access: AccessModel, accounts: Accounts, caller: Client, grant: Grant, number: int, token_id: str, now: float
+    access: AccessModel,
+    accounts: Accounts,
+    caller: Client,
+    grant: Grant,
+    number: int,
+    token_id: str,
+    now: float,
+    *,
+    issuer: str,
 ) -> Token:
-    """The token, if it is active for the caller. Raises TokenNotActive with the reason that only the audit learns."""
+    """The token, if it is active for the caller. Raises TokenNotActive with the reason that only the audit learns.
+
+    A token for this server itself, for userinfo alone, is nobody's to introspect.
+    """
     token = grant.tokens.get(number)
     if token is None:
         raise _inactive("token_expired" if 0 < number <= grant.last_number else "token_unknown", token_id)
-    if token.audience not in caller.settings.introspects:
+    if token.audience == issuer or token.audience not in caller.settings.introspects:
         raise _inactive("token_of_other_audience", token_id)
     check_alive(access, accounts, grant, token, token_id, now)
     return token

@@ -77,7 +77,7 @@ def decide_person_terms(
     Where no API is named it is the first of the grant; where the grant has none, this server itself (userinfo). Raises
     InvalidScope or InvalidTarget.
     """
-    resources = [uri for uri in person.resources if uri in access.resources]
+    resources = [uri for uri in person.resources if uri in access.resources and uri in client.settings.resources]
     if resource is not None and resource not in resources:
         check_resource_uri(resource)
         raise InvalidTarget(

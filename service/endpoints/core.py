@@ -8,11 +8,13 @@ from projections.grants import Grant
 from projections.sessions import Session
 from projections.state import WorkerState
 from service.accounts.passwords import Passwords
+from service.accounts.vault import TotpVault
 from service.client_auth.authenticate import Authenticator
 from service.journal.follow import Follower
 from service.journal.load import StreamLoader
 from service.journal.postgres import PostgresJournal
 from service.keys.ring import KeyRing
+from service.oidc.backchannel import Backchannel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracing
@@ -39,5 +41,7 @@ class Core(NamedTuple):
     sealer: Sealer
     subjects: Subjects
     passwords: Passwords
+    totp: TotpVault
     metrics: Metrics
     tracing: Tracing
+    backchannel: Backchannel

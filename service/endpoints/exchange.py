@@ -20,7 +20,7 @@ from service.client_auth.authenticate import AuthenticatedClient
 from service.client_auth.credentials import claimed_client, present
 from service.endpoints.core import Core
 from service.errors import InvalidClient, Rejection
-from service.http.request import HttpRequest
+from service.http.request import HttpRequest, parse_fields
 from service.http.response import JSON_ANSWERS, Answers, Response
 from service.journal.port import AlreadyUsed, Append, Appended, JournalUnavailable, SingleUse, VersionConflict
 from service.printable import printable
@@ -52,6 +52,13 @@ class Exchange:
         form = self._form = await self.request.form(self.core.settings.max_body)
         await self.core.follower.ensure_fresh()
         return form
+
+    async def fields(self, repeatable: frozenset[str]) -> dict[str, tuple[str, ...]]:
+        """The same, where some parameters may be repeated. Raises InvalidRequest or JournalUnavailable."""
+        fields = parse_fields(await self.request.form_body(self.core.settings.max_body), repeatable)
+        self._form = {name: values[0] for name, values in fields.items()}
+        await self.core.follower.ensure_fresh()
+        return fields
 
     @property
     def context(self) -> Context:

@@ -1,22 +1,31 @@
-"""`POST /oauth2/introspect` (RFC 7662)."""
+"""`POST /oauth2/introspect` (RFC 7662): of access tokens. A refresh token is between its client and this server."""
 
 from __future__ import annotations
 
 import time
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from projections.access_model import Client
+from projections.accounts import Accounts
 from projections.grants import Token
 from service.decisions.introspect import check_introspector, decide_active
+from service.endpoints.core import Core
 from service.endpoints.exchange import Exchange
 from service.errors import TokenNotActive
 from service.http.request import required
 from service.http.response import Response, answer
 from service.tokens.find import FoundToken
+from service.tokens.handles import REFRESH_TOKEN
 
 
 class ActiveToken(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer for an active token (RFC 7662 section 2.2)."""
+    """The answer for an active token (RFC 7662 section 2.2).
+
+    The last three are those of one that a person gave: how they signed in (RFC 9470 section 6.2), and the roles that
+    they have now.
+    """
 
     active: bool = True
     scope: str
@@ -29,6 +38,9 @@ class ActiveToken(msgspec.Struct, frozen=True, kw_only=True):
     iss: str
     jti: str
     grant_id: str
+    auth_time: int | UnsetType = UNSET
+    acr: str | UnsetType = UNSET
+    roles: tuple[str, ...] | UnsetType = UNSET
 
 
 class InactiveToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,23 +61,33 @@ async def introspect(exchange: Exchange) -> Response:
     text = required(form, "token")
     await exchange.use_assertion()
     try:
-        found = await core.tokens.find(text)
-        while not core.follower.fresh:
-            # What was found may have left the cache while the worker caught up, and a revocation with it.
-            await core.follower.ensure_fresh()
-            found = await core.tokens.find(text)
-        token = decide_active(
-            core.state.access, core.state.accounts, caller, found.grant, found.number, found.token_id, time.time()
-        )
+        active = await _decide(core, caller, text)
     except TokenNotActive as inactive:
         await exchange.reject(inactive)
         core.metrics.introspected(caller.client_id, active=False)
         return _INACTIVE
     core.metrics.introspected(caller.client_id, active=True)
-    return answer(_active(token, found, core.issuer))
+    return answer(active)
 
 
-def _active(token: Token, found: FoundToken, issuer: str) -> ActiveToken:
+async def _decide(core: Core, caller: Client, text: str) -> ActiveToken:
+    if text.startswith(REFRESH_TOKEN):
+        raise TokenNotActive("refresh_token_presented", "Not an access token.", token_digest=core.digester.digest(text))
+    found = await core.tokens.find(text)
+    while not core.follower.fresh:
+        # What was found may have left the cache while the worker caught up, and a revocation with it.
+        await core.follower.ensure_fresh()
+        found = await core.tokens.find(text)
+    access, accounts = core.state.access, core.state.accounts
+    token = decide_active(
+        access, accounts, caller, found.grant, found.number, found.token_id, time.time(), issuer=core.issuer
+    )
+    return _active(token, found, core.issuer, accounts)
+
+
+def _active(token: Token, found: FoundToken, issuer: str, accounts: Accounts) -> ActiveToken:
+    person = found.grant.person
+    account = accounts.by_subject.get(person.subject) if person else None
     return ActiveToken(
         scope=token.scope,
         client_id=token.client_id,
@@ -76,4 +98,7 @@ def _active(token: Token, found: FoundToken, issuer: str) -> ActiveToken:
         iss=issuer,
         jti=found.token_id,
         grant_id=str(found.grant_id),
+        auth_time=person.auth_time if person else UNSET,
+        acr=person.acr if person else UNSET,
+        roles=tuple(sorted(account.roles)) if account and account.roles else UNSET,
     )

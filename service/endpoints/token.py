@@ -7,14 +7,28 @@ from collections.abc import Awaitable, Callable, Mapping
 from service.client_auth.authenticate import AuthenticatedClient
 from service.endpoints.exchange import Exchange
 from service.errors import UnsupportedGrantType
-from service.grants import client_credentials
+from service.grants import (
+    AUTHORIZATION_CODE,
+    CLIENT_CREDENTIALS,
+    DEVICE_CODE,
+    REFRESH_TOKEN,
+    authorization_code,
+    client_credentials,
+    device_code,
+    refresh_token,
+)
 from service.http.request import required
 from service.http.response import Response
 from service.printable import printable
 
 IssueToken = Callable[[Exchange, AuthenticatedClient, Mapping[str, str]], Awaitable[Response]]
 
-_GRANTS: dict[str, IssueToken] = {client_credentials.GRANT_TYPE: client_credentials.issue}
+_GRANTS: dict[str, IssueToken] = {
+    AUTHORIZATION_CODE: authorization_code.issue,
+    CLIENT_CREDENTIALS: client_credentials.issue,
+    DEVICE_CODE: device_code.issue,
+    REFRESH_TOKEN: refresh_token.issue,
+}
 
 
 async def token(exchange: Exchange) -> Response:

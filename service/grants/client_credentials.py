@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
 from uuid import UUID
-
-import msgspec
 
 from schema.events import TokenIssued
 from schema.streams import new_stream
@@ -15,29 +12,12 @@ from service.client_auth.authenticate import AuthenticatedClient
 from service.decisions.issue import Terms, decide_terms
 from service.endpoints.core import Core
 from service.endpoints.exchange import Exchange
+from service.grants.minting import TokenResponse, mint
 from service.http.response import Response, answer
-from service.tokens.handles import new_access_token
 from service.tokens.jwt import Claims
 
 GRANT_TYPE = "client_credentials"
 _ONLY_TOKEN = 1
-
-
-class TokenResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """A successful token response (RFC 6749 section 5.1)."""
-
-    access_token: str
-    token_type: str = "Bearer"
-    expires_in: int
-    scope: str
-
-
-class _Minted(NamedTuple):
-    """A token's text and the parts of its event that depend on its form."""
-
-    text: str
-    kid: str | None = None
-    digest: str | None = None
 
 
 async def issue(exchange: Exchange, caller: AuthenticatedClient, form: Mapping[str, str]) -> Response:
@@ -52,7 +32,8 @@ async def issue(exchange: Exchange, caller: AuthenticatedClient, form: Mapping[s
         default_lifetime=core.settings.access_token_lifetime,
     )
     grant_id, now = new_stream(), int(time.time())
-    minted = await _mint(core, caller.client.client_id, terms, grant_id, now)
+    claims = _claims(core, caller.client.client_id, terms, grant_id, now)
+    minted = await mint(core, terms.format, grant_id, claims)
     event = TokenIssued(
         number=_ONLY_TOKEN,
         client_id=caller.client.client_id,
@@ -73,12 +54,8 @@ async def issue(exchange: Exchange, caller: AuthenticatedClient, form: Mapping[s
     return answer(TokenResponse(access_token=minted.text, expires_in=terms.lifetime, scope=terms.scope))
 
 
-async def _mint(core: Core, client_id: str, terms: Terms, grant_id: UUID, now: int) -> _Minted:
-    if terms.format == "opaque":
-        text = new_access_token(grant_id)
-        return _Minted(text, digest=core.digester.digest(text))
-    signer = await core.ring.signer()
-    claims = Claims(
+def _claims(core: Core, client_id: str, terms: Terms, grant_id: UUID, now: int) -> Claims:
+    return Claims(
         iss=core.issuer,
         sub=client_id,
         aud=terms.audience,
@@ -89,4 +66,3 @@ async def _mint(core: Core, client_id: str, terms: Terms, grant_id: UUID, now: i
         scope=terms.scope,
         grant_id=str(grant_id),
     )
-    return _Minted(signer.sign(claims), kid=signer.kid)

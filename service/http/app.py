@@ -9,6 +9,12 @@ from litestar import Litestar, MediaType, Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from service.account_page.page import account_endpoints
+from service.account_page.security import security_endpoints
+from service.authorize.endpoints import authorize_endpoints
+from service.device.authorization import device_authorization_endpoints
+from service.device.pages import device_endpoints
+from service.endpoints.assets import asset_endpoints
 from service.endpoints.core import Core
 from service.endpoints.discovery import discovery_routes
 from service.endpoints.exchange import endpoint_of
@@ -16,6 +22,10 @@ from service.endpoints.health import health_routes
 from service.endpoints.introspect import introspect
 from service.endpoints.revoke import revoke
 from service.endpoints.token import token
+from service.endpoints.userinfo import userinfo_endpoints
+from service.http.cors import cross_origin
+from service.oidc.logout import logout_endpoints
+from service.sign_in.endpoints import sign_in_endpoints
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,9 +43,18 @@ def create_app(core: Core) -> ASGIApp:
     (docs/adr/0006-hot-endpoints.md).
     """
     hot: dict[str, ASGIApp] = {
-        "/oauth2/token": endpoint_of(core, "token", token),
+        "/oauth2/token": cross_origin(endpoint_of(core, "token", token)),
         "/oauth2/introspect": endpoint_of(core, "introspect", introspect),
-        "/oauth2/revoke": endpoint_of(core, "revoke", revoke),
+        "/oauth2/revoke": cross_origin(endpoint_of(core, "revoke", revoke)),
+        **userinfo_endpoints(core),
+        **logout_endpoints(core),
+        **asset_endpoints(core),
+        **sign_in_endpoints(core),
+        **authorize_endpoints(core),
+        **account_endpoints(core),
+        **security_endpoints(core),
+        **device_authorization_endpoints(core),
+        **device_endpoints(core),
     }
     others = _litestar(core)
 

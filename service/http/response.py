@@ -12,9 +12,12 @@ from service.errors import Rejection
 
 Header = tuple[bytes, bytes]
 
+ANY_ORIGIN: Header = (b"access-control-allow-origin", b"*")
+"""Scripts of any site may read what the JSON endpoints answer, for these know no cookies (CORS)."""
+
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
-_JSON = ((b"content-type", b"application/json"), _NO_STORE, _NO_SNIFF)
+_JSON = ((b"content-type", b"application/json"), _NO_STORE, _NO_SNIFF, ANY_ORIGIN)
 _HTML = (
     (b"content-type", b"text/html; charset=utf-8"),
     _NO_STORE,

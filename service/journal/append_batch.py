@@ -49,6 +49,6 @@ def outcomes_of(requests: Sequence[Append], row: Any) -> tuple[list[Outcome], li
             first = position + 1
             for version, event in enumerate(request.events, start=request.expected_version + 1):
                 position += 1
-                facts.append(Fact(position, request.stream, version, event, recorded_at))
+                facts.append(Fact(position, request.stream, version, event, recorded_at, request.context.source))
             outcomes.append(Appended(first, position, recorded_at))
     return outcomes, facts

@@ -48,7 +48,8 @@ class RelayStatus:
 class Follower:
     """Keeps a WorkerState equal to the journal.
 
-    `reader` names this worker; `bound` is the staleness bound in seconds.
+    `reader` names this worker; `bound` is the staleness bound in seconds. `loaded` is the position that it began
+    after: of what came before, it has folded the long-lived streams alone.
     """
 
     def __init__(self, url: str, state: WorkerState, reader: UUID, bound: float) -> None:
@@ -64,6 +65,7 @@ class Follower:
         self.state = state
         self.relay = RelayStatus()
         self.head = 0
+        self.loaded = 0
         self.poison: str | None = None
         self.barrier: Barrier
         self._catch_up = Coalesced(self._read_what_is_missing)
@@ -82,7 +84,7 @@ class Follower:
         for event in recorded:
             if event.position > self.state.position:  # own commits on an empty journal were folded as they came
                 self._load(event)
-        self.state.position = self.head = max(head, self.state.position)
+        self.state.position = self.head = self.loaded = max(head, self.state.position)
         if self.poison is None:
             await self.refresh()
         self._tasks = [
@@ -124,14 +126,18 @@ class Follower:
         if facts and facts[-1].position > self.state.position:
             self._behind.set()
 
+    async def folded(self, position: int) -> None:
+        """Return when this worker has folded `position`. Raises JournalUnavailable."""
+        while self.state.position < position:
+            await self._catch_up()
+            self._raise_poison()
+
     async def settled(self, position: int) -> None:
         """Return when this worker has folded `position` and no other can answer from before it.
 
         Raises JournalUnavailable.
         """
-        while self.state.position < position:
-            await self._catch_up()
-            self._raise_poison()
+        await self.folded(position)
         await self.barrier.wait(position)
 
     async def _renew(self) -> None:

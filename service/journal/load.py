@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Generic, TypeVar
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from projections.stream_cache import Entry, StreamCache
 from service.journal.port import Journal
@@ -20,6 +21,7 @@ class StreamLoader(Generic[E]):
         self._cache = cache
         self._journal = journal
         self._loads: dict[UUID, asyncio.Task[E | None]] = {}
+        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, stream: UUID) -> E | None:
         """What a stream's events make, None if it has none. Raises JournalUnavailable."""
@@ -35,6 +37,12 @@ class StreamLoader(Generic[E]):
     async def reload(self, stream: UUID) -> E:
         """What a stream's events make as of now, whatever memory holds. Raises JournalUnavailable."""
         return self._cache.fold(event.fact() for event in await self._journal.read_stream(stream))
+
+    def turn(self, stream: UUID) -> asyncio.Lock:
+        """What to hold while a stream is changed, so that its changes by this worker do not conflict; it is gone with
+        the last who asked for it.
+        """
+        return self._turns.setdefault(stream, asyncio.Lock())
 
     async def _load(self, stream: UUID) -> E | None:
         self._cache.begin_load(stream)

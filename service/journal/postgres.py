@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 APP_ROLE = "tallystick_app"
 
-_APPEND = "SELECT * FROM journal.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+APPEND = "SELECT * FROM journal.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 _COLUMNS = "position, stream, version, type, client, data::text AS data, actor, source, trace, recorded_at"
 _READ = f"SELECT {_COLUMNS} FROM journal.events WHERE position > $1 ORDER BY position LIMIT $2"  # noqa: S608 constant
 _READ_STREAM = f"SELECT {_COLUMNS} FROM journal.events WHERE stream = $1 ORDER BY version"  # noqa: S608 constant
@@ -140,6 +140,30 @@ class PostgresJournal:
         """See the port."""
         return await self._group.submit(request)
 
+    async def append_with(self, request: Append, statement: str, *arguments: object) -> Appended:
+        """Append, and change what is kept beside the journal, such as the vault, by a statement.
+
+        It is written before the events are committed, so that what cannot be written keeps them from being, and takes
+        effect after them, never without them. Raises as `append` does; after JournalUnavailable the events may be there
+        and the change not.
+        """
+
+        async def both(connection: Link) -> Appended:
+            async with connection.transaction():
+                await connection.execute(statement, *arguments)
+                return await self.append(request)
+
+        return await self._reading(both)
+
+    async def transaction(self, work: Callable[[Link], Awaitable[T]]) -> T:
+        """What a function makes of a connection, in one transaction within the deadline. Raises JournalUnavailable."""
+
+        async def within(connection: Link) -> T:
+            async with connection.transaction():
+                return await work(connection)
+
+        return await self._reading(within)
+
     async def read(self, after: int, limit: int) -> list[RecordedEvent]:
         """See the port."""
         return [_recorded(row) for row in await self.fetch(_READ, after, limit)]
@@ -211,7 +235,7 @@ class PostgresJournal:
         if self._connection is None or self._connection.is_closed():
             connection = await connect(self._url)
             try:
-                self._append = await connection.prepare(_APPEND)
+                self._append = await connection.prepare(APPEND)
             except BaseException:
                 connection.terminate()
                 raise

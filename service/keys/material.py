@@ -1,19 +1,13 @@
-"""Key material: make a key pair, and wrap its private half under the master key (AES-256-GCM).
-
-A wrapped key is 12 bytes of nonce, then the ciphertext of its PKCS #8 DER with the tag; the kid is authenticated along.
-"""
+"""Key material: make a key pair, and wrap its private half, as PKCS #8 DER, under the master key."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from base64 import urlsafe_b64encode
 from typing import Any, NamedTuple
 
 import msgspec
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -22,9 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.algorithms import Algorithm, get_default_algorithms
 
+from service.keys.wrapping import NotWrapped, unwrap_secret, wrap_secret
 from service.settings import SigningAlgorithm
 
-_NONCE = 12
 _RSA_BITS = 2048
 _THUMBPRINT_MEMBERS = ("crv", "e", "kty", "n", "x", "y")
 _ALGORITHMS: dict[str, Algorithm] = get_default_algorithms()
@@ -54,16 +48,15 @@ def generate(algorithm: SigningAlgorithm) -> KeyPair:
 
 def wrap(pair: KeyPair, wrapping_key: bytes) -> bytes:
     """The private half, encrypted."""
-    nonce = os.urandom(_NONCE)
     der = pair.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    return nonce + AESGCM(wrapping_key).encrypt(nonce, der, pair.kid.encode())
+    return wrap_secret(der, pair.kid, wrapping_key)
 
 
 def unwrap(kid: str, wrapped: bytes, wrapping_key: bytes) -> Any:
     """The private key object. Raises UnwrapError."""
     try:
-        der = AESGCM(wrapping_key).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], kid.encode())
-    except (InvalidTag, ValueError):
+        der = unwrap_secret(wrapped, kid, wrapping_key)
+    except NotWrapped:
         raise UnwrapError(f"signing key {kid} does not open: the master key is not the one it was made under") from None
     return load_der_private_key(der, password=None)
 

@@ -7,7 +7,9 @@ import time
 from projections.keyset import Key, KeySet
 from service.journal.port import JournalUnavailable
 from service.keys.vault import Vault
-from service.tokens.jwt import SigningKey, VerifyingKey, header_segment
+from service.tokens.jwt import ACCESS_TOKEN_TYP, ID_TOKEN_TYP, SigningKey, VerifyingKey, header_segment
+
+_READ_BACK = (ACCESS_TOKEN_TYP, ID_TOKEN_TYP)
 
 
 class KeyRing:
@@ -17,8 +19,8 @@ class KeyRing:
         self._keys = keys
         self._vault = vault
         self._signing: dict[str, SigningKey] = {}
-        self._verifying: dict[bytes, VerifyingKey] = {}
-        self._seen: list[Key] = []
+        self._verifying: dict[str, dict[bytes, VerifyingKey]] = {}
+        self._seen: list[Key] | None = None
 
     async def signer(self) -> SigningKey:
         """The key that signs now. Raises JournalUnavailable if there is none, or it cannot be read."""
@@ -28,13 +30,17 @@ class KeyRing:
         ready = self._signing.get(current.kid)
         return ready if ready is not None else await self._open(current)
 
-    def verifiers(self) -> dict[bytes, VerifyingKey]:
-        """The keys whose tokens are accepted, by the header segment of those tokens."""
+    def verifiers(self, typ: str = ACCESS_TOKEN_TYP) -> dict[bytes, VerifyingKey]:
+        """The keys whose tokens of a type (access tokens, ID tokens) are accepted, by the header segment of those."""
         published = self._keys.published(time.time())
         if published != self._seen:
-            self._verifying = {header_segment(key.kid, key.alg): VerifyingKey(key.alg, key.jwk) for key in published}
+            parsed = [(key, VerifyingKey(key.alg, key.jwk)) for key in published]
+            self._verifying = {
+                each: {header_segment(key.kid, key.alg, each): verifying for key, verifying in parsed}
+                for each in _READ_BACK
+            }
             self._seen = published
-        return self._verifying
+        return self._verifying[typ]
 
     async def _open(self, key: Key) -> SigningKey:
         private = await self._vault.get(key.kid)

@@ -2,6 +2,9 @@
 
 Every page with a form has a `csrf` token. `request` is the sealed authorization request that the page is part of, if
 any. Options for passkeys are JSON as the browser's WebAuthn calls take it. Times are in seconds.
+
+A page's docstring names the forms that it posts, with their fields; `csrf` is in each of them. A passkey's form has
+`passkey_state` as it was given, and `credential`: the browser's answer as JSON (WebAuthn Level 3 section 5.1).
 """
 
 from __future__ import annotations
@@ -29,7 +32,10 @@ class ErrorPage(Page, frozen=True, kw_only=True):
 
 
 class SignInPage(Page, frozen=True, kw_only=True):
-    """Name and password, or a passkey. `client_name` is the application that waits, if one does."""
+    """Name and password, or a passkey. `client_name` is the application that waits, if one does.
+
+    /sign-in: request, name, password. /sign-in/passkey: request, passkey_state, credential.
+    """
 
     TEMPLATE: ClassVar[str] = "sign_in.html"
     csrf: str
@@ -42,7 +48,11 @@ class SignInPage(Page, frozen=True, kw_only=True):
 
 
 class SecondFactorPage(Page, frozen=True, kw_only=True):
-    """The second step of signing in, by one of the methods that the account has. `state` is sealed."""
+    """The second step of signing in, by one of the methods that the account has. `state` is sealed.
+
+    /sign-in/second-factor: request, state, method (otp or recovery), code.
+    /sign-in/passkey: request, state, passkey_state, credential.
+    """
 
     TEMPLATE: ClassVar[str] = "second_factor.html"
     csrf: str
@@ -71,7 +81,10 @@ class ScopeGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsentPage(Page, frozen=True, kw_only=True):
-    """May this client do this? `returns_to` is the host, or scheme, that the answer goes to."""
+    """May this client do this? `returns_to` is the host, or scheme, that the answer goes to.
+
+    /consent: request, decision (allow, deny, or switch: sign in as somebody else).
+    """
 
     TEMPLATE: ClassVar[str] = "consent.html"
     csrf: str
@@ -81,6 +94,11 @@ class ConsentPage(Page, frozen=True, kw_only=True):
     groups: tuple[ScopeGroup, ...]
     returns_to: str
     allowed_before: bool = False
+
+    @property
+    def asks_more(self) -> bool:
+        """Whether anything in it is new."""
+        return any(line.is_new for group in self.groups for line in group.scopes)
 
 
 class FormPostPage(Page, frozen=True, kw_only=True):
@@ -93,7 +111,10 @@ class FormPostPage(Page, frozen=True, kw_only=True):
 
 
 class DeviceCodePage(Page, frozen=True, kw_only=True):
-    """Enter the code that a device shows (RFC 8628 section 3.3)."""
+    """Enter the code that a device shows (RFC 8628 section 3.3).
+
+    /device: user_code.
+    """
 
     TEMPLATE: ClassVar[str] = "device_code.html"
     csrf: str
@@ -102,7 +123,10 @@ class DeviceCodePage(Page, frozen=True, kw_only=True):
 
 
 class DeviceConfirmPage(Page, frozen=True, kw_only=True):
-    """May this device do this? Shows the code once more, to be compared (RFC 8628 section 5.4). `state` is sealed."""
+    """May this device do this? Shows the code once more, to be compared (RFC 8628 section 5.4). `state` is sealed.
+
+    /device/decision: state, decision (allow or deny).
+    """
 
     TEMPLATE: ClassVar[str] = "device_confirm.html"
     csrf: str
@@ -124,7 +148,10 @@ class DonePage(Page, frozen=True, kw_only=True):
 
 
 class SignOutPage(Page, frozen=True, kw_only=True):
-    """Do you want to sign out? `state` is the sealed logout request."""
+    """Do you want to sign out? `state` is the sealed logout request.
+
+    /oauth2/logout/confirm: state, decision (sign_out or stay).
+    """
 
     TEMPLATE: ClassVar[str] = "sign_out.html"
     csrf: str
@@ -161,7 +188,12 @@ class PasskeyLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountPage(Page, frozen=True, kw_only=True):
-    """The person's own page: how they sign in, where they are signed in, and which applications they allow what."""
+    """The person's own page: how they sign in, where they are signed in, and which applications they allow what.
+
+    /account/sessions/end: session, or others=1. /account/apps/withdraw: client_id.
+    /account/passkeys: action=add, label, credential, passkey_state; or action=remove, credential_id.
+    /account/totp: action (begin or remove). /account/recovery-codes: nothing else.
+    """
 
     TEMPLATE: ClassVar[str] = "account.html"
     csrf: str
@@ -180,7 +212,10 @@ class AccountPage(Page, frozen=True, kw_only=True):
 
 
 class ChangePasswordPage(Page, frozen=True, kw_only=True):
-    """Old password, new password."""
+    """Old password, new password.
+
+    /account/password: old_password, new_password, repeat.
+    """
 
     TEMPLATE: ClassVar[str] = "change_password.html"
     csrf: str
@@ -189,7 +224,11 @@ class ChangePasswordPage(Page, frozen=True, kw_only=True):
 
 
 class TotpPage(Page, frozen=True, kw_only=True):
-    """Enrol an authenticator app: a picture to scan (SVG), the same as text, a code to prove it. `state` is sealed."""
+    """Enrol an authenticator app: a picture to scan (SVG), the same as text, a code to prove it. `state` is sealed.
+
+    `qr_svg` is a whole SVG document, with its xmlns and a white background.
+    /account/totp: action=confirm, state, code.
+    """
 
     TEMPLATE: ClassVar[str] = "totp.html"
     csrf: str

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
+from service.pages.asset_files import asset_path
 from service.pages.models import Page
 
 _SCRIPTED = frozenset({"sign_in.html", "second_factor.html", "account.html", "form_post.html"})
@@ -34,8 +37,17 @@ def content_security_policy(page: Page) -> str:
     )
 
 
-def _moment(seconds: int) -> str:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%d %b %Y, %H:%M UTC")
+def _moment(seconds: int) -> Markup:
+    """A time as a person reads it, and as a program does."""
+    when = dt.datetime.fromtimestamp(seconds, dt.UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        when.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{when.day} {when:%B %Y}, {when:%H:%M} UTC"
+    )
 
 
-_templates.filters["moment"] = _moment
+def _svg_uri(svg: str) -> str:
+    """A drawing as the address of a picture, in which nothing can run."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
+_templates.filters.update(moment=_moment, svg_uri=_svg_uri, asset=asset_path)

@@ -33,6 +33,9 @@ ISSUED = Counter("tallystick_tokens_issued", "Tokens issued.", ["grant_type", "c
 REVOKED = Counter("tallystick_tokens_revoked", "Tokens revoked.", ["client"])
 REJECTED = Counter("tallystick_rejections", "Requests refused.", ["endpoint", "reason", "client"])
 INTROSPECTED = Counter("tallystick_introspections", "Introspections answered.", ["active", "client"])
+NOTIFIED = Counter("tallystick_logout_notices", "Clients told of a logout, or not.", ["delivered", "client"])
+DEVICE_WAITS = Counter("tallystick_device_waits", "Devices told that nobody has decided yet.", ["client"])
+SIGN_INS = Counter("tallystick_sign_ins", "Steps of signing in.", ["method", "outcome"])
 DURATION = Histogram("tallystick_request_seconds", "Time to answer.", ["endpoint", "status"], buckets=_SECONDS)
 COMMITS = Counter("tallystick_journal_commits", "Group commits.")
 COMMITTED = Counter("tallystick_journal_committed_requests", "Appends that were part of a group commit.")
@@ -72,6 +75,18 @@ class Metrics:
     def revoked(self, client: str) -> None:
         """A token was revoked."""
         REVOKED.labels(client).inc()
+
+    def logout_notified(self, client: str, *, delivered: bool) -> None:
+        """A client was told that a session ended, or could not be told."""
+        NOTIFIED.labels(str(delivered).lower(), client).inc()
+
+    def device_waits(self, client: str) -> None:
+        """A device was told that nobody has decided yet."""
+        DEVICE_WAITS.labels(client).inc()
+
+    def signed_in(self, method: str, outcome: str) -> None:
+        """A step of signing in: `passed`, `failed` or `throttled`."""
+        SIGN_INS.labels(method, outcome).inc()
 
     def rejected(self, endpoint: str, reason: str, client: str) -> None:
         """A request was refused. `client` is a registered one or `_`."""

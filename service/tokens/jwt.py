@@ -9,13 +9,19 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from jwt.algorithms import Algorithm, get_default_algorithms
 
+ACCESS_TOKEN_TYP = "at+jwt"
+ID_TOKEN_TYP = "JWT"
+LOGOUT_TOKEN_TYP = "logout+jwt"
+
 _ALGORITHMS = get_default_algorithms()
 _encode = msgspec.json.Encoder().encode
+
+T = TypeVar("T")
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -62,7 +68,7 @@ class SigningKey:
         return self._signed(self._prefix, claims)
 
     def sign_as(self, typ: str, claims: Mapping[str, Any]) -> str:
-        """A JWT of another type, such as `JWT` for ID tokens or `logout+jwt`; it never passes for an access token."""
+        """A JWT of another type, such as an ID token; it never passes for an access token."""
         return self._signed(header_segment(self.kid, self.alg, typ) + b".", claims)
 
     def _signed(self, prefix: bytes, claims: Claims | Mapping[str, Any]) -> str:
@@ -82,13 +88,22 @@ class VerifyingKey:
         return self._algorithm.verify(message, self._public, signature)
 
 
-def header_segment(kid: str, alg: str, typ: str = "at+jwt") -> bytes:
+def header_segment(kid: str, alg: str, typ: str = ACCESS_TOKEN_TYP) -> bytes:
     """The encoded header of every token of a type that a key signs."""
     return _base64url(_encode({"typ": typ, "alg": alg, "kid": kid}))
 
 
-def read_claims(token: str, keys: dict[bytes, VerifyingKey]) -> Claims:
-    """The claims of a token whose header segment is one of `keys` and whose signature holds. Time is not looked at.
+def read_claims(token: str, keys: Mapping[bytes, VerifyingKey]) -> Claims:
+    """The claims of an access token whose header segment is one of `keys` and whose signature holds. Time is not
+    looked at.
+
+    Raises NotOurToken.
+    """
+    return read_as(_claims, token, keys)
+
+
+def read_as(decoder: msgspec.json.Decoder[T], token: str, keys: Mapping[bytes, VerifyingKey]) -> T:
+    """The same of any JWT, decoded by `decoder`: which type it is, the header segments among `keys` say.
 
     Raises NotOurToken.
     """
@@ -99,7 +114,7 @@ def read_claims(token: str, keys: dict[bytes, VerifyingKey]) -> Claims:
         key = keys.get(header)
         if key is None or not key.verify(message, _decode(signature)):
             raise NotOurToken
-        return _claims.decode(_decode(payload))
+        return decoder.decode(_decode(payload))
     except (UnicodeEncodeError, Base64Error, ValueError, msgspec.DecodeError):
         raise NotOurToken from None
 

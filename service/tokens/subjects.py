@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from projections.access_model import Client
 
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
 
 class Subjects:
     """Subject identifiers by client. `key` is 32 bytes."""
@@ -26,8 +28,15 @@ class Subjects:
         digest = hmac.digest(self._key, f"{sector_of(client)}\0{subject}".encode(), "sha256")
         return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
+    def session(self, client: Client, session: str) -> str:
+        """The identifier of a session for a client (`sid`). Where subjects are pairwise so is this: else clients of two
+        sectors that compare sessions would know that they have the same person.
+        """
+        return self.of(client, session)
+
 
 def sector_of(client: Client) -> str:
-    """The host of a client's redirect URIs, or its own id where there is none (section 8.1)."""
-    hosts = {urlsplit(uri).hostname or uri for uri in client.settings.redirect_uris}
-    return hosts.pop() if len(hosts) == 1 else client.client_id
+    """The host of a client's redirect URIs (section 8.1), or its own id where that tells nothing of who runs it."""
+    hosts = {urlsplit(uri).hostname for uri in client.settings.redirect_uris}
+    host = hosts.pop() if len(hosts) == 1 else None
+    return client.client_id if host is None or host in _LOOPBACK else host

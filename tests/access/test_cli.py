@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from schema.events import decode
+from schema.events import ClientRegistered, decode
 from service.embedded.home import Home, RunInfo
 from service.keys.master import load_keys
 from service.settings import load_settings
@@ -62,16 +63,17 @@ def test_apply_shows_then_applies_then_has_nothing_to_do(run: Run, example: Path
     assert (dry.exit_code, journal(database.owner_url)) == (0, [])
     first = run("apply", example)
     assert first.exit_code == 0
-    difference, _, end = first.stdout.partition("applied: 6 changes\n")
+    difference, _, end = first.stdout.partition("applied: 9 changes\n")
     assert difference == dry.stdout
     shown = [line.split() for line in end.splitlines() if line.startswith("  ")]
     assert [(name, secret[:7]) for name, secret in shown] == [
         ("billing-worker", "tly_cs_"),
         ("users-api", "tly_cs_"),
         ("payments-api", "tly_cs_"),
+        ("web-app", "tly_cs_"),
     ]
     events = journal(database.owner_url)
-    assert [kind for kind, _ in events] == [*["resource.registered"] * 2, "role.registered", *["client.registered"] * 3]
+    assert [kind for kind, _ in events] == [*["resource.registered"] * 2, "role.registered", *["client.registered"] * 6]
     second = run("apply", example)
     assert (second.exit_code, second.stdout) == (0, "nothing to change\n")
     assert journal(database.owner_url) == events
@@ -83,11 +85,12 @@ def test_apply_prints_json(run: Run, example: Path, environment: dict[str, str],
     assert [(change["action"], change["kind"]) for change in applied["changes"]] == [
         *[("add", "resource")] * 2,
         ("add", "role"),
-        *[("add", "client")] * 3,
+        *[("add", "client")] * 6,
     ]
     digester = Digester(load_keys(load_settings(environment)).digests)
     registered = [decode(kind, data) for kind, data in journal(database.owner_url) if kind == "client.registered"]
-    digests = {getattr(each, "client_id", ""): getattr(each, "secret_digest", "") for each in registered}
+    digests = {each.client_id: each.secret_digest for each in registered if isinstance(each, ClientRegistered)}
+    assert {name: digests.pop(name) for name in ("command-line", "tv")} == {"command-line": None, "tv": None}
     assert digests == {client_id: digester.digest(secret) for client_id, secret in applied["secrets"].items()}
     again = json.loads(run("apply", example, "--json").stdout)
     assert again == {"dry_run": False, "changes": [], "secrets": {}, "kept": [], "notes": []}
@@ -97,13 +100,16 @@ def test_apply_keeps_what_is_not_in_the_file_and_prunes_on_demand(run: Run, exam
     """Without --prune what is absent is kept and mentioned; with it, it is removed."""
     run("apply", example)
     content = example.read_text()
-    example.write_text(content[: content.index("  - id: payments-api")])
-    assert run("apply", example).stdout == "nothing to change\nkept, although not in the file: client payments-api\n"
+    example.write_text(content[: content.index("  # A device without a keyboard")])
+    assert run("apply", example).stdout == "nothing to change\nkept, although not in the file: client tv\n"
     pruned = run("apply", example, "--prune")
-    assert pruned.stdout == "- client payments-api\napplied: 1 change\n"
+    assert pruned.stdout == "- client tv\napplied: 1 change\n"
     assert [each["client_id"] for each in json.loads(run("client", "list", "--json").stdout)] == [
         "billing-worker",
+        "command-line",
+        "payments-api",
         "users-api",
+        "web-app",
     ]
 
 
@@ -125,7 +131,7 @@ def test_apply_tells_mistakes_by_line(run: Run, example: Path, database: Databas
     assert (told.exit_code, told.stdout) == (1, "")
     line = next(number for number, text in enumerate(example.read_text().splitlines(), 1) if '"write:payment"]' in text)
     assert told.stderr == (
-        f'{example}:{line}: roles[0].scopes[2]: "write:payment" is no scope of any resource'
+        f'{example}:{line}: roles[0].scopes[1]: "write:payment" is no scope of any resource'
         ' — did you mean "write:payments"?\n'
     )
     assert journal(database.owner_url) == []
@@ -151,12 +157,61 @@ def test_a_client_is_added_shown_and_listed(run: Run) -> None:
         "token_format": "opaque",
         "access_token_lifetime": 300,
         "jwks": [],
+        "client_name": "",
+        "first_party": False,
+        "refresh_rotation": True,
+        "subject_type": "public",
+        "post_logout_redirect_uris": [],
+        "backchannel_logout_uri": None,
         "secrets": [{"expires_at": None}],
     }
     assert json.loads(run("client", "list", "--json").stdout) == [shown]
     tables = run("client", "list").stdout + run("client", "show", "worker").stdout
     assert USERS in tables
     assert added["client_secret"] not in tables
+
+
+def test_a_client_that_people_sign_in_at_is_added_shown_and_listed(run: Run) -> None:
+    """Each option arrives; the device grant may be written short; what is shown is what was said."""
+    callback, bye = "https://app.example.com/callback", "https://app.example.com/bye"
+    added = run(
+        *("client", "add", "app", "--name", "Zoë's app", "--first-party", "--no-refresh-rotation"),
+        *("--grant", "authorization_code", "--grant", "refresh_token", "--grant", "device_code"),
+        *("--scope", "openid", "--scope", "offline_access", "--redirect-uri", callback, "--subject-type", "pairwise"),
+        *("--post-logout-redirect-uri", bye, "--backchannel-logout-uri", "https://app.example.com/logout"),
+    )
+    assert (added.exit_code, added.stderr) == (0, "")
+    shown = json.loads(run("client", "show", "app", "--json").stdout)
+    expected = {
+        "grants": ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
+        "scopes": ["offline_access", "openid"],
+        "redirect_uris": [callback],
+        "client_name": "Zoë's app",
+        "first_party": True,
+        "refresh_rotation": False,
+        "subject_type": "pairwise",
+        "post_logout_redirect_uris": [bye],
+        "backchannel_logout_uri": "https://app.example.com/logout",
+    }
+    assert {field: shown[field] for field in expected} == expected
+    table, fields = run("client", "list").stdout, run("client", "show", "app").stdout.splitlines()
+    assert [text in table for text in ("Zoë's app", "device_code", "openid")] == [True] * 3
+    assert [" ".join(line.split()) for line in fields if line.startswith(("first", "refresh", "client_name"))] == [
+        "client_name Zoë's app",
+        "first_party yes",
+        "refresh_rotation no",
+    ]
+
+
+def test_show_says_none_where_there_is_none(run: Run) -> None:
+    """A client without a name, addresses and a lifetime of its own shows that in words."""
+    run("client", "add", "plain")
+    fields = dict(line.split(maxsplit=1) for line in run("client", "show", "plain").stdout.splitlines())
+    assert (
+        fields["client_name"],
+        fields["backchannel_logout_uri"],
+        fields["access_token_lifetime"].rstrip(),
+    ) == ("none", "none", "the server's")
 
 
 def test_a_name_is_added_once(run: Run, database: Database) -> None:
@@ -199,11 +254,22 @@ def test_a_rule_holds_for_single_commands_too(run: Run, database: Database) -> N
     assert journal(database.owner_url) == []
 
 
+def test_the_commands_of_the_document_work(run: Run) -> None:
+    """Each command under "Single changes" of docs/access-model.md does what it says, one after the other."""
+    document = (EXAMPLE.parents[1] / "docs" / "access-model.md").read_text()
+    block = document.partition("Single changes:\n\n")[2].partition("\n\n")[0].replace("\\\n", " ")
+    commands = [shlex.split(line)[1:] for line in block.splitlines()]
+    assert len(commands) > 5
+    failed = [(command, result.output) for command in commands if (result := run(*command)).exit_code != 0]
+    assert failed == []
+
+
 def test_wrong_usage_exits_2(run: Run) -> None:
     """What click can refuse by itself is wrong usage."""
     for arguments in (
         ("client", "add"),
         ("client", "add", "a", "--auth-method", "basic"),
+        ("client", "add", "a", "--subject-type", "private"),
         ("client", "add", "a", "--public", "--auth-method", "private_key_jwt"),
         ("client", "rotate-secret", "a", "--overlap", "soon"),
         ("resource", "add", USERS, "--scope", "a=1", "--scope", "a=2"),

@@ -86,7 +86,51 @@ def test_the_example_has_no_mistake() -> None:
     """examples/access.yaml can be applied as it is."""
     document = read_document(Path(__file__).parents[2] / "examples" / "access.yaml")
     plan = plan_document(document, AccessModel(), prune=False)
-    assert [step.name for step in plan.steps if step.needs_secret] == ["billing-worker", "users-api", "payments-api"]
+    needing = [step.name for step in plan.steps if step.needs_secret]
+    assert needing == ["billing-worker", "users-api", "payments-api", "web-app"]
+
+
+PEOPLES = """\
+clients:
+  - id: app
+    client_name: Zoë's app
+    grants: [authorization_code, refresh_token, device_code]
+    scopes: [openid, profile, offline_access]
+    redirect_uris: [https://app.example.com/callback]
+    first_party: true
+    refresh_rotation: false
+    subject_type: pairwise
+    post_logout_redirect_uris: [https://app.example.com/bye]
+    backchannel_logout_uri: http://127.0.0.1:5000/logout
+"""
+
+
+def test_a_client_that_people_sign_in_at_is_read(tmp_path: Path) -> None:
+    """Every field arrives as it was written; the device grant by its full name, as clients send it."""
+    assert read(tmp_path, PEOPLES).wanted.clients == {
+        "app": ClientSettings(
+            client_id="app",
+            auth_method="client_secret_basic",
+            grants=("authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"),
+            scopes=("openid", "profile", "offline_access"),
+            redirect_uris=("https://app.example.com/callback",),
+            client_name="Zoë's app",
+            first_party=True,
+            refresh_rotation=False,
+            subject_type="pairwise",
+            post_logout_redirect_uris=("https://app.example.com/bye",),
+            backchannel_logout_uri="http://127.0.0.1:5000/logout",
+        )
+    }
+    assert plan_document(read(tmp_path, PEOPLES), AccessModel(), prune=False).steps
+
+
+def test_both_names_of_a_grant_are_one(tmp_path: Path) -> None:
+    """A grant that is written by its short and its full name is there twice."""
+    text = PEOPLES.replace("device_code", '"urn:ietf:params:oauth:grant-type:device_code", device_code')
+    assert lines_of(tmp_path, text) == [
+        'access.yaml:4: clients[0].grants[3]: "urn:ietf:params:oauth:grant-type:device_code" is there twice'
+    ]
 
 
 Case = tuple[str | bytes, list[str]]
@@ -224,6 +268,23 @@ STRUCTURE: dict[str, Case] = {
             "access.yaml:5: clients[3].access_token_lifetime: expected text or a number, not the number 1.5",
         ],
     ),
+    "flags": (
+        (
+            "clients:\n- {id: a, first_party: yes}\n- {id: b, first_party: 'true'}\n- {id: c, refresh_rotation: 0}\n"
+            "- {id: d, refresh_rotation: }\n- {id: e, first_party: [true]}\n- {id: f, first_party: TRUE}\n"
+        ),
+        [
+            'access.yaml:2: clients[0].first_party: expected true or false, not the text "yes"',
+            'access.yaml:3: clients[1].first_party: expected true or false, not the text "true"',
+            "access.yaml:4: clients[2].refresh_rotation: expected true or false, not the number 0",
+            "access.yaml:5: clients[3].refresh_rotation: expected true or false, not nothing",
+            "access.yaml:6: clients[4].first_party: expected true or false, not a list",
+        ],
+    ),
+    "a subject type": (
+        "clients:\n- {id: a, subject_type: pairwize}\n",
+        [('access.yaml:2: clients[0].subject_type: "pairwize" is none of public, pairwise — did you mean "pairwise"?')],
+    ),
     "control characters": (
         'clients:\n- id: "a\\n\\e[31m"\n',
         ['access.yaml:2: clients[0].id: "a\\n\\x1b[31m" must be 1 to 64 of A-Z a-z 0-9 _ - and not "_" alone'],
@@ -282,6 +343,38 @@ REFERENCES: dict[str, Case] = {
                 " client_credentials (RFC 6749 section 4.4)"
             ),
             "access.yaml:16: clients[0].secret_file: auth_method none has no secret",
+        ],
+    ),
+    "a misspelt grant of a device": (
+        PEOPLES.replace("device_code", "device_cod"),
+        [
+            (
+                'access.yaml:4: clients[0].grants[2]: "device_cod" is no grant of this server'
+                ' — did you mean "device_code"?'
+            )
+        ],
+    ),
+    "a misspelt scope about the person": (
+        PEOPLES.replace("openid", "opemid"),
+        ['access.yaml:5: clients[0].scopes[0]: "opemid" is no scope of any resource — did you mean "openid"?'],
+    ),
+    "a client that people cannot sign in at": (
+        GOOD.replace('scopes: ["read:users"]\n    roles', 'scopes: [openid, "read:users"]\n    roles'),
+        [
+            (
+                'access.yaml:10: clients[0].scopes[0]: "openid" is about a person: it needs authorization_code or'
+                " device_code"
+            )
+        ],
+    ),
+    "a scope about the person in a role and at a resource": (
+        GOOD.replace('"write:users"', '"email"').replace('scopes: ["read:users"]\nc', "scopes: [roles]\nc"),
+        [
+            (
+                'access.yaml:3: resources[0].scopes.email: "email" is about the person (OpenID Connect Core section'
+                " 5.4); an API needs another name"
+            ),
+            'access.yaml:6: roles[0].scopes[0]: "roles" is about the person: everybody may give it, in no role',
         ],
     ),
     "a secret file outside": (

@@ -25,6 +25,12 @@ SETTINGS_OF: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "redirect_uris": TEXTS,
         "token_format": st.sampled_from(["jwt", "opaque"]),
         "access_token_lifetime": st.none() | st.integers(1, 86_400),
+        "client_name": st.sampled_from(["", "An application"]),
+        "first_party": st.booleans(),
+        "refresh_rotation": st.booleans(),
+        "subject_type": st.sampled_from(["public", "pairwise"]),
+        "post_logout_redirect_uris": TEXTS,
+        "backchannel_logout_uri": st.none() | NAMES,
         "jwks": st.lists(st.fixed_dictionaries({"kid": NAMES, "note": NAMES}), max_size=2).map(tuple),
     }
 )
@@ -167,6 +173,44 @@ def test_the_difference_reads_well() -> None:
     assert difference(make_plan(model, after, prune=False)) == [*changes, kept]
     assert difference(make_plan(model, after, prune=True)) == [*changes, "- role r", f"- resource {PAYMENTS}"]
     assert difference(make_plan(model, before, prune=True)) == ["nothing to change"]
+
+
+def test_the_difference_shows_what_is_about_people() -> None:
+    """A new client shows what is not as it is anyway, a changed one every change, in words."""
+    plain = ClientSettings(client_id="app", auth_method="client_secret_basic", token_format="jwt")
+    named = msgspec.structs.replace(
+        plain,
+        grants=("urn:ietf:params:oauth:grant-type:device_code",),
+        client_name="An application",
+        first_party=True,
+        refresh_rotation=False,
+        subject_type="pairwise",
+        post_logout_redirect_uris=("https://a/bye",),
+        backchannel_logout_uri="https://a/logout",
+    )
+    assert difference(make_plan(AccessModel(), Wanted(clients={"app": named}), prune=False)) == [
+        "+ client app",
+        "    auth_method: client_secret_basic",
+        "    grants: device_code",
+        "    client_name: An application",
+        "    first_party: yes",
+        "    refresh_rotation: no",
+        "    subject_type: pairwise",
+        "    post_logout_redirect_uris: https://a/bye",
+        "    backchannel_logout_uri: https://a/logout",
+        "    secret: a new one",
+    ]
+    model = fold(AccessModel(), make_plan(AccessModel(), Wanted(clients={"app": plain}), prune=False).steps)
+    assert difference(make_plan(model, Wanted(clients={"app": named}), prune=False)) == [
+        "~ client app",
+        "    grants: none → device_code",
+        "    client_name: none → An application",
+        "    first_party: no → yes",
+        "    refresh_rotation: yes → no",
+        "    subject_type: public → pairwise",
+        "    post_logout_redirect_uris: none → https://a/bye",
+        "    backchannel_logout_uri: none → https://a/logout",
+    ]
 
 
 def _without(mapping: Any, other: Any) -> Any:

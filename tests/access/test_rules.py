@@ -9,9 +9,10 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from schema.events import ClientSettings
 from service.access.jwks import ALGORITHMS_OF, jwks_mistakes, public_jwk
-from service.access.rules import client_mistakes, resource_mistakes, role_mistakes
-from service.access.uris import redirect_uri_problem, resource_uri_problem
+from service.access.rules import Known, client_mistakes, client_references, resource_mistakes, role_mistakes
+from service.access.uris import backchannel_uri_problem, redirect_uri_problem, resource_uri_problem
 from service.client_auth.assertion import ALGORITHMS
+from service.oidc.scopes import IDENTITY_SCOPES
 
 
 def rsa_jwk(bits: int) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def test_another_uri_names_none(uri: str) -> None:
     """Relative, cut, fragmented, unencoded and credential-bearing URIs are refused, also as redirect URIs."""
     assert resource_uri_problem(uri) is not None
     assert redirect_uri_problem(uri) is not None
+    assert backchannel_uri_problem(uri) is not None
 
 
 REDIRECTS = {
@@ -61,6 +63,13 @@ REDIRECTS = {
 def test_redirects_go_to_https_loopback_or_an_app(uri: str) -> None:
     """RFC 8252 section 7: https, http on loopback, a private-use scheme; nothing else."""
     assert (redirect_uri_problem(uri) is None) == REDIRECTS[uri]
+
+
+@pytest.mark.parametrize("uri", REDIRECTS)
+def test_this_server_calls_https_and_loopback_alone(uri: str) -> None:
+    """A client is told of a logout where a redirect may go, but for an app, which nobody can call."""
+    expected = REDIRECTS[uri] and uri.startswith("http")
+    assert (backchannel_uri_problem(uri) is None) == expected
 
 
 IDS = {"a": True, "A-z_09": True, "x" * 64: True, "__": True, "_": False, "": False, "x" * 65: False, "a.b": False}
@@ -93,6 +102,114 @@ def test_nothing_is_listed_twice() -> None:
     """A list that names something twice is a mistake, at the second place."""
     settings = ClientSettings(client_id="a", auth_method="none", scopes=("x", "y", "x"))
     assert [str(mistake) for mistake in client_mistakes(settings)] == ['scopes[2]: "x" is there twice']
+
+
+WEB: dict[str, Any] = {
+    "auth_method": "client_secret_basic",
+    "grants": ("authorization_code", "refresh_token"),
+    "scopes": ("openid", "offline_access"),
+    "redirect_uris": ("https://a.example.com/cb", "https://a.example.com:8443/cb"),
+}
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+PERSONAL: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "a web application": ({}, []),
+    "a device": ({"grants": (DEVICE, "refresh_token"), "redirect_uris": (), "auth_method": "none"}, []),
+    "a pairwise device": ({"grants": (DEVICE, "refresh_token"), "redirect_uris": (), "subject_type": "pairwise"}, []),
+    "a pairwise app": ({"redirect_uris": ("com.example.app:/cb",), "subject_type": "pairwise"}, []),
+    "pairwise on one host": ({"subject_type": "pairwise"}, []),
+    "without rotation": ({"refresh_rotation": False}, []),
+    "a first party that is public": ({"first_party": True, "auth_method": "none"}, []),
+    "the longest name": ({"client_name": "ä" * 100}, []),
+    "no redirect URI": (
+        {"redirect_uris": ()},
+        ["redirect_uris: authorization_code needs at least one redirect URI"],
+    ),
+    "pairwise on two hosts": (
+        {"subject_type": "pairwise", "redirect_uris": ("https://a.example.com/cb", "https://b.example.com/cb")},
+        ["subject_type: pairwise needs all redirect URIs on one host (OpenID Connect Core section 8.1)"],
+    ),
+    "pairwise in two apps": (
+        {"subject_type": "pairwise", "redirect_uris": ("com.example.a:/cb", "com.example.b:/cb")},
+        ["subject_type: pairwise needs all redirect URIs on one host (OpenID Connect Core section 8.1)"],
+    ),
+    "public without rotation": (
+        {"auth_method": "none", "refresh_rotation": False},
+        [
+            (
+                "refresh_rotation: a public client (auth_method none) must rotate its refresh tokens"
+                " (RFC 9700 section 4.14.2)"
+            )
+        ],
+    ),
+    "refresh without a person": (
+        {"grants": ("client_credentials", "refresh_token"), "scopes": ()},
+        ["grants[1]: refresh_token needs authorization_code or device_code: no other grant gives a refresh token"],
+    ),
+    "refresh without leave": (
+        {"scopes": ("openid",)},
+        ["grants[1]: refresh_token needs the scope offline_access, by which people allow it"],
+    ),
+    "about nobody": (
+        {"grants": ("client_credentials",), "scopes": ("openid",)},
+        ['scopes[0]: "openid" is about a person: it needs authorization_code or device_code'],
+    ),
+    "away without refreshing": (
+        {"grants": ("authorization_code",)},
+        ['scopes[1]: "offline_access" is for refresh tokens: it needs refresh_token'],
+    ),
+    "a long name": ({"client_name": "x" * 101}, [f'client_name: "{"x" * 101}" is longer than 100 characters']),
+    "a name of two lines": (
+        {"client_name": "a\nb"},
+        ['client_name: "a\\nb" has line breaks or other control characters'],
+    ),
+    "a name that turns the text around": (
+        {"client_name": "a\u202eb"},
+        ['client_name: "a\\u202eb" has line breaks or other control characters'],
+    ),
+    "a name of a space": ({"client_name": " "}, ['client_name: " " begins or ends with a space']),
+    "no way back": (
+        {"post_logout_redirect_uris": ("http://a.example.com/", "https://a/", "https://a/", "javascript:alert(1)")},
+        [
+            'post_logout_redirect_uris[2]: "https://a/" is there twice',
+            (
+                'post_logout_redirect_uris[0]: "http://a.example.com/" must be https; http is for loopback addresses,'
+                " such as 127.0.0.1"
+            ),
+            (
+                'post_logout_redirect_uris[3]: "javascript:alert(1)" must be https, or have a private-use scheme with a'
+                " dot, as com.example.app:/"
+            ),
+        ],
+    ),
+    "nobody to call": (
+        {"backchannel_logout_uri": "http://a.example.com/"},
+        [
+            (
+                'backchannel_logout_uri: "http://a.example.com/" must be https, or http on a loopback address, such as'
+                " 127.0.0.1"
+            )
+        ],
+    ),
+    "a call with a fragment": (
+        {"backchannel_logout_uri": "https://a/#b"},
+        ['backchannel_logout_uri: "https://a/#b" has a fragment (#)'],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_a_client_that_people_sign_in_at(name: str) -> None:
+    """What OpenID Connect and RFC 9700 ask of it is told field by field, and what they allow is allowed."""
+    changes, expected = PERSONAL[name]
+    assert [str(mistake) for mistake in client_mistakes(ClientSettings(client_id="a", **(WEB | changes)))] == expected
+
+
+@pytest.mark.parametrize("scope", IDENTITY_SCOPES)
+def test_scopes_about_the_person_are_nobody_elses(scope: str) -> None:
+    """No resource defines one and no role gathers one; a client has it without having a resource."""
+    assert [mistake.path for mistake in resource_mistakes("urn:a:b", {scope: ""})] == [("scopes", scope)]
+    assert [mistake.path for mistake in role_mistakes("r", [scope])] == [("scopes", 0)]
+    assert list(client_references(ClientSettings(client_id="a", **WEB), Known({}, {}))) == []
 
 
 def test_keys_that_assertions_are_verified_with_are_taken() -> None:

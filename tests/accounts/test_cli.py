@@ -1,17 +1,25 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import pty
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from schema import events
+from schema.streams import account_stream
+from service.bootstrap import open_journal
+from service.journal.port import Append
+from service.settings import Settings
 from tests.access.folding import journal
 from tests.accounts.conftest import Run
 from tests.accounts.test_store import OTHER, vault
@@ -40,6 +48,9 @@ def test_an_account_is_added_shown_and_listed(run: Run) -> None:
         "email": "Zoe@example.com",
         "enabled": True,
         "password": True,
+        "authenticator_app": False,
+        "passkeys": [],
+        "recovery_codes": 0,
         "roles": ["reader"],
     }
     assert [each["name"] for each in json.loads(run("account", "list", "--json").stdout)] == ["zoe"]
@@ -54,7 +65,7 @@ def test_without_a_password_it_says_what_is_missing(run: Run, database: Database
         "account zoe added\nit cannot sign in by password yet; to set one: tallystick account set-password zoe\n"
     )
     assert (shown(run, "zoe")["password"], vault(database)) == (False, {})
-    assert "password  no" in run("account", "show", "zoe").stdout
+    assert "password           no" in run("account", "show", "zoe").stdout
 
 
 def test_a_password_is_set_from_stdin(run: Run, database: Database) -> None:
@@ -163,6 +174,78 @@ def test_a_pruned_role_is_nobodys(run: Run, database: Database, tmp_path: Any) -
     assert shown(run, "zoe")["roles"] == []
 
 
+def test_an_account_is_signed_out(run: Run, database: Database) -> None:
+    """Every session and grant ends by one event, each time anew, and a reason that cannot be one changes nothing."""
+    run("account", "add", "zoe")
+    for _ in range(2):
+        done = run("account", "sign-out", "Zoe", "--reason", "lost phone")
+        assert (done.exit_code, done.stdout) == (0, "account zoe is signed out everywhere\n")
+    assert run("account", "sign-out", "zoe", "--reason", "\t").exit_code == 1
+    ended = [json.loads(data)["reason"] for kind, data in journal(database.owner_url) if kind == "account.signed_out"]
+    assert ended == ["lost phone"] * 2
+
+
+def test_factors_are_shown_and_reset(run: Run, database: Database) -> None:
+    """App, passkeys and recovery codes are told of without what is secret of them, and all go at once."""
+    run("account", "add", "zoe")
+    subject = shown(run, "zoe")["subject"]
+    enrol(database, subject)
+    account = shown(run, "zoe")
+    assert (account["authenticator_app"], account["passkeys"], account["recovery_codes"]) == (True, ["a", "b"], 2)
+    assert [text in run("account", "show", "zoe").stdout for text in ("a, b", "yes")] == [True, True]
+    outputs = [run("account", "reset-factors", "zoe").stdout for _ in range(2)]
+    assert outputs == [
+        "account zoe has nothing but its password to sign in by\n",
+        "account zoe had already nothing but its password to sign in by\n",
+    ]
+    account = shown(run, "zoe")
+    assert (account["authenticator_app"], account["passkeys"], account["recovery_codes"]) == (False, [], 0)
+    assert [kind for kind, _ in journal(database.owner_url)][-4:] == [
+        "account.totp_removed",
+        "account.passkey_removed",
+        "account.passkey_removed",
+        "account.recovery_codes_set",
+    ]
+    with psycopg.connect(database.owner_url) as connection:
+        assert connection.execute("SELECT count(*) FROM vault.totp").fetchall() == [(0,)]
+
+
+def enrol(database: Database, subject: str) -> None:
+    """An authenticator app, two passkeys and two recovery codes for zoe, without the pages."""
+    factors = (
+        events.TotpEnrolled(subject=subject),
+        *(
+            events.PasskeyAdded(subject=subject, credential_id=label, public_key="k", label=label, added_at=1)
+            for label in ("a", "b")
+        ),
+        events.RecoveryCodesSet(subject=subject, digests=("x", "y")),
+    )
+
+    async def append() -> None:
+        async with open_journal(Settings(database_url=database.service_url)) as opened:
+            await opened.append(Append(account_stream("zoe"), 1, factors))
+
+    asyncio.run(append())
+    with psycopg.connect(database.owner_url, autocommit=True) as connection:
+        connection.execute("INSERT INTO vault.totp VALUES (%s, %s)", (subject, b"wrapped"))
+
+
+def test_a_password_known_from_a_breach_is_refused(
+    run: Run, environment: dict[str, str], database: Database, tmp_path: Path
+) -> None:
+    """Where there is a list, it is asked; where it cannot be read, no password is set."""
+    environment["TALLYSTICK_BREACHED_PASSWORDS_FILE"] = str(tmp_path / "list")
+    unread = run("account", "add", "zoe", "--password-stdin", stdin=GOOD)
+    assert (unread.exit_code, "cannot be used: No such file or directory" in unread.stderr) == (1, True)
+    known = hashlib.sha1(GOOD.encode()).hexdigest().upper()  # noqa: S324 what the list is made of
+    (tmp_path / "list").write_text(f"{known}:3\r\n")
+    refused = run("account", "add", "zoe", "--password-stdin", stdin=GOOD)
+    assert (refused.exit_code, refused.stderr) == (1, "Error: password: is known from a data breach\n")
+    assert journal(database.owner_url) == []
+    assert run("account", "add", "zoe", "--password-stdin", stdin=OTHER).exit_code == 0
+    assert run("account", "set-password", "zoe", "--password-stdin", stdin=GOOD).exit_code == 1
+
+
 def test_an_unknown_name_is_told(run: Run) -> None:
     """Showing or changing what does not exist exits 1 and names it."""
     run("role", "add", "reader")
@@ -170,6 +253,8 @@ def test_an_unknown_name_is_told(run: Run) -> None:
         ("account", "show", "nobody"),
         ("account", "disable", "nobody"),
         ("account", "enable", "nobody"),
+        ("account", "sign-out", "nobody"),
+        ("account", "reset-factors", "nobody"),
         ("account", "set-password", "nobody", "--password-stdin"),
         ("role", "grant", "nobody", "reader"),
         ("role", "withdraw", "nobody", "reader"),

@@ -27,6 +27,34 @@ def test_a_weak_password_is_told_with_advice(password: str) -> None:
     assert re.fullmatch(r"is too easy to guess\. [A-Z].*\.", problem)
 
 
+COMMON = (
+    "Password123!",
+    "qwerty12345",
+    "iloveyou2",
+    "P@ssw0rd1",
+    "P@55w0rd123",
+    "trustno1!",
+    "Welcome1!",
+    "Qwerty123!",
+    "letmein!1",
+    "1q2w3e4r5t",
+    "1qaz2wsx3edc",
+    "Summer2024!",
+    "Passw0rd!2023",
+    "changeme123!",
+    "Admin123!@#",
+    "zaq1@WSX",
+    "football99",
+    "michael1987",
+)
+
+
+@pytest.mark.parametrize("password", COMMON)
+def test_what_heads_the_lists_of_breaches_is_refused(password: str) -> None:
+    """Those that meet the usual rules of one big letter, one digit and one sign are no better for it."""
+    assert str(password_problem(password)).startswith("is too easy to guess.")
+
+
 @pytest.mark.parametrize("password", ["zoe.miller@example.org", "ZoeMiller1", "millerzoe", "millerzoe93"])
 def test_a_password_of_the_owners_own_names_is_weak(password: str) -> None:
     """Name and email address, and their parts, are the first that is guessed."""

@@ -12,6 +12,8 @@ from service.decisions.revoke import decide_revocation
 from service.errors import InvalidGrant, Rejection, TokenNotActive, UnauthorizedClient
 from tests.decisions.strategies import URIS, client_of, models
 
+ISSUER = "urn:issuer"
+
 times = st.integers(0, 100)
 seldom = st.sampled_from((False, False, False, True))
 callers = st.just(URIS) | st.lists(st.sampled_from(URIS)).map(tuple)
@@ -44,7 +46,7 @@ def grants(draw: st.DrawFn) -> Grant:
 def introspected(model: AccessModel, caller: Client, grant: Grant, number: int, now: float) -> Token | None:
     """The token, if it is active for the caller."""
     try:
-        return decide_active(model, Accounts(), caller, grant, number, f"grant.{number}", now)
+        return decide_active(model, Accounts(), caller, grant, number, f"grant.{number}", now, issuer=ISSUER)
     except TokenNotActive:
         return None
 
@@ -81,7 +83,7 @@ def test_a_foreign_audience_learns_nothing_but_that(model: AccessModel, grant: G
     """To a caller for another audience a token is told as such before anything of its state is looked at."""
     if number in grant.tokens:
         with pytest.raises(TokenNotActive, match="token_of_other_audience"):
-            decide_active(model, Accounts(), client("api"), grant, number, "grant.1", now)
+            decide_active(model, Accounts(), client("api"), grant, number, "grant.1", now, issuer=ISSUER)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_the_audit_learns_why(change: dict[str, object], reason: str) -> None:
     model.clients["alpha"] = client("alpha")
     grant = Grant(version=1, tokens={1: msgspec.structs.replace(_token(), **change)})
     with pytest.raises(TokenNotActive) as refused:
-        decide_active(model, Accounts(), client("api", URIS), grant, 1, "grant.1", 10)
+        decide_active(model, Accounts(), client("api", URIS), grant, 1, "grant.1", 10, issuer=ISSUER)
     assert (reason, "grant.1") == (refused.value.reason, refused.value.token_id)
 
 

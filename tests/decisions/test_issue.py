@@ -7,6 +7,7 @@ from schema import events
 from service.decisions.issue import Terms, decide_terms
 from service.errors import InvalidScope, InvalidTarget, Rejection, UnauthorizedClient
 from service.keys.lifecycle import LONGEST_LIFETIME
+from service.oidc.scopes import IDENTITY_SCOPES
 from tests.decisions.strategies import GRANT_TYPE, URIS, client_of, model_of, models
 from tests.projections.histories import SCOPES
 
@@ -172,6 +173,15 @@ def test_refused(
 ) -> None:
     """What a client does not get, and the reason that the audit learns."""
     assert expected == outcome(example(resources), scope, resource)
+
+
+@pytest.mark.parametrize("scope", IDENTITY_SCOPES)
+def test_what_is_about_a_person_is_no_clients_own(scope: str) -> None:
+    """A client that people sign in at too gets none of those scopes without a person, asked for or not."""
+    both = example((A,), scopes=("read:a", *IDENTITY_SCOPES))
+    assert (InvalidScope, "scope_not_allowed") == outcome(both, scope, None)
+    assert (InvalidScope, "scope_not_allowed") == outcome(both, f"read:a {scope}", A)
+    assert decide(both).scope == "read:a write:a"
 
 
 def test_refused_without_a_scope_at_the_resource() -> None:

@@ -11,8 +11,10 @@ import pytest_asyncio
 from schema.envelope import RecordedEvent
 from service.bootstrap import open_worker
 from service.endpoints.core import Core
+from service.grants import clock
 from service.settings import Settings
 from tests.conftest import ISSUER, MASTER_KEY
+from tests.endpoints.granting import Later
 from tests.endpoints.reasons import documented_reasons
 from tests.endpoints.world import World, open_world
 from tests.servers import Servers, fresh_database
@@ -48,3 +50,11 @@ async def fresh(core: Core) -> AsyncIterator[World]:
     """A world of the test's own."""
     async with open_world(core) as own:
         yield own
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    """Lets time pass for the grants of people."""
+    passing = Later()
+    monkeypatch.setattr(clock, "now", passing.now)
+    return passing

@@ -10,7 +10,23 @@ from typing import NamedTuple
 from service import errors
 
 ROOT = Path(__file__).parents[2]
-_ALL = frozenset({"token", "introspect", "revoke"})
+_ACCOUNT = frozenset({"account", "account_sessions", "account_apps", "account_passkeys", "account_totp"})
+_PAGES = _ACCOUNT | {
+    "account_recovery_codes",
+    "account_password",
+    "authorize",
+    "consent",
+    "sign_in",
+    "sign_in_second_factor",
+    "sign_in_passkey",
+    "device",
+    "device_decision",
+    "logout",
+}
+_GATHERED = {
+    "pages": _PAGES,
+    "all": _PAGES | {"token", "introspect", "revoke", "device_authorization", "userinfo"},
+}
 
 
 class Documented(NamedTuple):
@@ -26,7 +42,7 @@ def documented_reasons() -> dict[str, Documented]:
     for line in (ROOT / "docs/rejections.md").read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 4 and cells[0].startswith("`"):
-            endpoints = _ALL if cells[1] == "all" else frozenset(cells[1].split(", "))
+            endpoints = _GATHERED.get(cells[1]) or frozenset(cells[1].split(", "))
             rows[cells[0].strip("`")] = Documented(endpoints, frozenset(cells[2].replace("`", "").split(", ")))
     return rows
 

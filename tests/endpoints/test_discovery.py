@@ -9,16 +9,19 @@ import pytest
 from schema.envelope import Context
 from schema.events import ResourceRemoved
 from schema.streams import resource_stream
+from service.accounts.acr import ACR_VALUES
 from service.client_auth.assertion import ALGORITHMS
 from service.endpoints.token import _GRANTS
 from service.grants import SUPPORTED_GRANTS
 from service.keys.manage import KeyManager
 from service.keys.master import load_keys
 from service.keys.vault import Vault
+from service.oidc.scopes import IDENTITY_SCOPES, SCOPE_CLAIMS
 from service.settings import Settings
 from tests.endpoints.world import PAYMENTS, SCOPES, USERS, World
 
 METADATA = "/.well-known/oauth-authorization-server"
+CONFIGURATION = "/.well-known/openid-configuration"
 JWKS = "/.well-known/jwks.json"
 PUBLIC_MEMBERS = {"kty", "crv", "x", "y", "n", "e", "alg", "use", "kid"}
 
@@ -59,17 +62,70 @@ async def test_metadata_tells_exactly_what_is_there(world: World) -> None:
         assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
     assert (await get(world, metadata["jwks_uri"].removeprefix(issuer)))["keys"]
     assert list(SUPPORTED_GRANTS) == metadata["grant_types_supported"] == list(_GRANTS)
-    assert metadata["response_types_supported"] == []
     assert set(SCOPES) <= set(metadata["protected_resources"])
-    assert {scope for scopes in SCOPES.values() for scope in scopes} <= set(metadata["scopes_supported"])
+    scopes = {scope for scopes in SCOPES.values() for scope in scopes}
+    assert {*scopes, *IDENTITY_SCOPES} <= set(metadata["scopes_supported"])
     secrets = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
-    for endpoint, methods in (("token", secrets), ("introspection", secrets), ("revocation", [*secrets, "none"])):
+    anyone = [*secrets, "none"]
+    for endpoint, methods in (("token", anyone), ("introspection", secrets), ("revocation", anyone)):
         assert methods == metadata[f"{endpoint}_endpoint_auth_methods_supported"]
         assert list(ALGORITHMS) == metadata[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
 
 
 @pytest.mark.asyncio(loop_scope="session")
-@pytest.mark.parametrize(("path", "media_type"), [(METADATA, "application/json"), (JWKS, "application/jwk-set+json")])
+async def test_both_metadata_documents_are_one(world: World) -> None:
+    """RFC 8414 and OpenID Connect Discovery 1.0 tell of the same server."""
+    assert await get(world, METADATA) == await get(world, CONFIGURATION)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_metadata_tells_of_people_signing_in(world: World) -> None:
+    """What OpenID Connect and the other documents that add to the metadata require, and no flow that is not there."""
+    metadata = await get(world, CONFIGURATION)
+    core = world.core
+    expected = {
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "subject_types_supported": ["public", "pairwise"],
+        "id_token_signing_alg_values_supported": sorted({key.alg for key in core.state.keys.published(time.time())}),
+        "acr_values_supported": list(ACR_VALUES),
+        "claims_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+    }
+    assert expected == {name: metadata.get(name) for name in expected}
+    assert {claim for claims in SCOPE_CLAIMS.values() for claim in claims} <= set(metadata["claims_supported"])
+    assert "frontchannel_logout_supported" not in metadata
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("name", ["authorization", "device_authorization", "userinfo", "end_session"])
+async def test_endpoints_for_people_are_there(world: World, name: str) -> None:
+    """Each answers by its own rules, whatever it thinks of an empty request."""
+    metadata = await get(world, CONFIGURATION)
+    path = metadata[f"{name}_endpoint"].removeprefix(world.core.issuer)
+    response = await world.http.request("POST" if name == "device_authorization" else "GET", path)
+    assert response.status_code in {200, 303, 400, 401}
+    assert response.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("path", [METADATA, CONFIGURATION, JWKS])
+async def test_scripts_of_any_site_may_read_discovery(world: World, path: str) -> None:
+    """A client in a browser finds everything by itself (CORS)."""
+    response = await world.http.get(path, headers={"origin": "https://spa.example.net"})
+    assert response.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [(METADATA, "application/json"), (CONFIGURATION, "application/json"), (JWKS, "application/jwk-set+json")],
+)
 async def test_discovery_may_be_cached(world: World, path: str, media_type: str) -> None:
     """Metadata and keys have their media type and a cache lifetime shorter than the publish-ahead time."""
     response = await world.http.get(path)
@@ -80,7 +136,7 @@ async def test_discovery_may_be_cached(world: World, path: str, media_type: str)
 
 
 @pytest.mark.asyncio(loop_scope="session")
-@pytest.mark.parametrize("path", [METADATA, JWKS])
+@pytest.mark.parametrize("path", [METADATA, CONFIGURATION, JWKS])
 async def test_discovery_is_read_only(world: World, path: str) -> None:
     """Discovery takes GET and HEAD, and answers others as a problem document."""
     refused = await world.http.post(path)

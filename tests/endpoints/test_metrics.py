@@ -10,6 +10,7 @@ from prometheus_client import Metric
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.grants import SUPPORTED_GRANTS
 from service.telemetry import metrics
 from tests.endpoints.reasons import ROOT, documented_reasons
 from tests.endpoints.world import INTROSPECT, REVOKE, TOKEN, World, basic
@@ -94,16 +95,18 @@ async def test_callers_cannot_make_series(world: World) -> None:
 
 
 async def test_labels_have_known_values(world: World) -> None:
-    """Every label value is an endpoint, a reason, a status, a grant type, or a registered client."""
-    endpoints = "token|introspect|revoke"
+    """Every label value is an endpoint, a reason, a status, a grant type, a way to sign in, or a registered client."""
     for name, labels in await series(world):
         for label, value in labels:
             known = {
-                "endpoint": re.fullmatch(endpoints, value),
+                "endpoint": re.fullmatch("[a-z_]{1,32}", value),
                 "reason": value in documented_reasons(),
                 "status": re.fullmatch(r"[245]\d\d", value),
                 "active": value in {"true", "false"},
-                "grant_type": value == "client_credentials",
+                "delivered": value in {"true", "false"},
+                "method": value in {"pwd", "otp", "recovery", "passkey"},
+                "outcome": value in {"passed", "failed", "throttled"},
+                "grant_type": value in SUPPORTED_GRANTS,
                 "client": re.fullmatch("[A-Za-z0-9_-]{1,64}", value),
                 "le": True,
             }[label]

@@ -189,7 +189,7 @@ async def test_event_of_an_issuance_tells_all_of_it(world: World) -> None:
         ({"grant_type": ""}, 400, "invalid_request", "missing_parameter"),
         ({"grant_type": "password"}, 400, "unsupported_grant_type", "unsupported_grant_type"),
         ({"grant_type": "CLIENT_CREDENTIALS"}, 400, "unsupported_grant_type", "unsupported_grant_type"),
-        ({"grant_type": "refresh_token"}, 400, "unsupported_grant_type", "unsupported_grant_type"),
+        ({"grant_type": "implicit"}, 400, "unsupported_grant_type", "unsupported_grant_type"),
     ],
 )
 async def test_grant_type_must_be_one_of_ours(

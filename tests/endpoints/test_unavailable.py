@@ -157,7 +157,7 @@ async def test_token_that_cannot_be_read_is_not_called_inactive(world: World, mo
         raise JournalTimeout("Postgres is silent")
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.core.state.grants, "_grants", {})
+        patch.setattr(world.core.state.grants, "_entries", {})
         patch.setattr(world.core.journal, "read_stream", fail)
         check_unavailable(await send(world, INTROSPECT, {"token": token}, world.api.basic))
 

@@ -109,6 +109,10 @@ async def test_the_service_can_do_nothing_but_append(database: Database, service
         "SELECT journal.lease(gen_random_uuid(), 1, 1)",
         "SELECT journal.release(gen_random_uuid())",
         "SELECT journal.report_relay(1, 'running', '')",
+        "INSERT INTO runtime.device_polls VALUES (gen_random_uuid(), now(), 5)",
+        "DELETE FROM runtime.device_polls",
+        "INSERT INTO runtime.device_looks VALUES (gen_random_uuid(), gen_random_uuid(), now())",
+        "DELETE FROM runtime.device_looks",
     ],
 )
 def test_what_the_service_needs_works(service: psycopg.Connection[Any], statement: str) -> None:

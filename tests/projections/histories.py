@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from schema import events
 from schema.envelope import Fact
-from schema.streams import KEYS_STREAM, account_stream, client_stream, resource_stream, role_stream
+from schema.streams import KEYS_STREAM, client_stream, resource_stream, role_stream
 
 MOMENT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 NAMES = ("alpha", "beta", "gamma")
-ROLES = ("reader", "writer")
 SCOPES = ("read:a", "write:a", "read:b")
 GRANTS = tuple(UUID(int=(0x019B76DAA800 << 80) | (7 << 76) | (2 << 62) | number) for number in range(1, 7))
 
@@ -91,62 +90,6 @@ def issued(number: int = 1, *, at: int = 100, lifetime: int = 600) -> events.Tok
         grant_type="client_credentials",
         auth_method="client_secret_basic",
         format="jwt",
-    )
-
-
-@st.composite
-def grant_histories(draw: st.DrawFn) -> list[Fact]:
-    """Grants that get tokens, some of which are revoked one by one or with their grant."""
-    writer = Writer()
-    tokens: dict[UUID, int] = {}
-    for _ in range(draw(st.integers(1, 30))):
-        grant = draw(st.sampled_from(GRANTS))
-        if grant not in tokens:
-            tokens[grant] = 1
-            writer.write(grant, issued(lifetime=draw(st.sampled_from((10, 600)))))
-            continue
-        match draw(st.sampled_from(("issue", "revoke", "revoke all"))):
-            case "issue":
-                tokens[grant] += 1
-                writer.write(grant, issued(tokens[grant]))
-            case "revoke":
-                number = draw(st.integers(1, tokens[grant]))
-                writer.write(grant, events.TokenRevoked(number=number, client_id="alpha", reason="client_request"))
-            case _:
-                writer.write(grant, events.GrantRevoked(client_id="alpha", reason="operator"))
-    return writer.facts
-
-
-@st.composite
-def account_histories(draw: st.DrawFn) -> list[Fact]:
-    """People who are registered, get and lose roles, and roles that come and go beside them."""
-    writer, registered, roles = Writer(), set[str](), set[str]()
-    for _ in range(draw(st.integers(0, 30))):
-        name, role = draw(st.sampled_from(NAMES)), draw(st.sampled_from(ROLES))
-        if draw(st.integers(0, 5)) == 0:
-            event = events.RoleRemoved(name=role) if role in roles else events.RoleRegistered(name=role)
-            roles ^= {role}
-            writer.write(role_stream(role), event)
-        elif name not in registered:
-            registered.add(name)
-            email = draw(st.none() | st.just(f"{name}@example.com"))
-            account = events.AccountRegistered(subject=f"subject-{name}", name=name, email=email)
-            writer.write(account_stream(name), account)
-        else:
-            writer.write(account_stream(name), draw(_account_step(f"subject-{name}", role)))
-    return writer.facts
-
-
-@functools.cache
-def _account_step(subject: str, role: str) -> st.SearchStrategy[events.Event]:
-    return st.sampled_from(
-        (
-            events.AccountPasswordSet(subject=subject),
-            events.AccountDisabled(subject=subject),
-            events.AccountEnabled(subject=subject),
-            events.RoleGranted(subject=subject, role=role),
-            events.RoleWithdrawn(subject=subject, role=role),
-        )
     )
 
 

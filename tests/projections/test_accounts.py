@@ -4,12 +4,13 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from projections.accounts import Account, Accounts
+from projections.accounts import Account, Accounts, Passkey
 from projections.state import WorkerState
 from schema import events
 from schema.envelope import Fact
 from schema.streams import account_stream, role_stream
-from tests.projections.histories import MOMENT, NAMES, Writer, account_histories
+from tests.projections.histories import MOMENT, NAMES, Writer
+from tests.projections.people_histories import account_histories
 from tests.projections.test_access_model import reread
 
 
@@ -86,7 +87,7 @@ def test_disabled_until_enabled() -> None:
     """An account keeps its password and roles while it is disabled."""
     had = (events.AccountPasswordSet(subject="one"), events.RoleGranted(subject="one", role="reader"))
     off, on = events.AccountDisabled(subject="one"), events.AccountEnabled(subject="one")
-    there = Account(subject="one", name="zoe", roles=frozenset({"reader"}), has_password=True)
+    there = Account(subject="one", name="zoe", roles=frozenset({"reader"}), has_password=True, sessions_after=4)
     assert msgspec.structs.replace(there, enabled=False) == account(*had, off)
     assert there == account(*had, off, on)
 
@@ -103,12 +104,97 @@ def test_withdrawing_what_is_not_there_takes_nothing() -> None:
     assert account(events.RoleWithdrawn(subject="one", role="reader")) == account()
 
 
+PASSKEY = events.PasskeyAdded(
+    subject="one", credential_id="id", public_key="key", label="phone", added_at=9, sign_count=3, transports=("usb",)
+)
+UNLOCKED = Passkey(credential_id="id", public_key="key", label="phone", added_at=9, sign_count=3, transports=("usb",))
+
+
+@pytest.mark.parametrize(
+    ("happened", "sessions", "grants"),
+    [
+        ((events.AccountPasswordSet(subject="one"),), 2, 0),
+        ((events.AccountDisabled(subject="one"),), 2, 0),
+        ((events.AccountDisabled(subject="one"), events.AccountEnabled(subject="one")), 2, 0),
+        ((events.AccountSignedOut(subject="one"),), 2, 2),
+        ((events.AccountSignedOut(subject="one"), events.AccountPasswordSet(subject="one")), 3, 2),
+        ((events.TotpEnrolled(subject="one"), events.RoleGranted(subject="one", role="reader")), 0, 0),
+    ],
+)
+def test_what_ends_sessions_and_grants(happened: tuple[events.Event, ...], *, sessions: int, grants: int) -> None:
+    """A new password, disabling and signing out end the sessions before them; signing out the grants too."""
+    zoe = account(*happened)
+    assert zoe is not None
+    assert (sessions, grants) == (zoe.sessions_after, zoe.grants_after)
+
+
+def test_factors_come_and_go() -> None:
+    """An authenticator app or a passkey makes a second factor, as long as it is there."""
+    app, no_app = events.TotpEnrolled(subject="one"), events.TotpRemoved(subject="one")
+    lost = events.PasskeyRemoved(subject="one", credential_id="id")
+    histories = ((), (app,), (app, no_app), (PASSKEY,), (PASSKEY, lost), (app, PASSKEY, lost))
+    found = [zoe.has_second_factor for each in histories if (zoe := account(*each))]
+    assert found == [False, True, False, True, False, True]
+
+
+def test_a_passkey_finds_its_account() -> None:
+    """A passkey alone says whose it is, until it is removed."""
+    stream, writer = account_stream("zoe"), Writer()
+    for event in (events.AccountRegistered(subject="one", name="zoe"), PASSKEY):
+        writer.write(stream, event)
+    accounts = folded(writer.facts)
+    zoe = accounts.with_passkey("id")
+    assert zoe is not None
+    assert (zoe.passkeys, zoe.name) == ((UNLOCKED,), "zoe")
+    accounts.apply(Fact(3, stream, 3, events.PasskeyRemoved(subject="one", credential_id="id"), MOMENT))
+    assert (accounts.with_passkey("id"), accounts.by_subject["one"].passkeys) == (None, ())
+
+
+def test_a_recovery_code_is_used_once() -> None:
+    """What is used is gone, and new codes take the place of all before."""
+    codes = events.RecoveryCodesSet(subject="one", digests=("a", "b"))
+    used = events.RecoveryCodeUsed(subject="one", digest="a")
+    renewed = events.RecoveryCodesSet(subject="one", digests=("c",))
+    histories = ((codes,), (codes, used), (codes, used, used), (codes, used, renewed))
+    left = [zoe.recovery_digests for each in histories if (zoe := account(*each))]
+    assert [{"a", "b"}, {"b"}, {"b"}, {"c"}] == left
+
+
+@given(account_histories())
+def test_every_passkey_finds_its_account(facts: list[Fact]) -> None:
+    """Passkeys and the accounts that have them are told the same both ways."""
+    accounts = folded(facts)
+    keys = {key.credential_id: each for each in accounts.by_subject.values() for key in each.passkeys}
+    added = {fact.event.credential_id for fact in facts if isinstance(fact.event, events.PasskeyAdded)}
+    assert {each: keys.get(each) for each in added} == {each: accounts.with_passkey(each) for each in added}
+
+
+@given(account_histories())
+def test_what_ended_stays_ended(facts: list[Fact]) -> None:
+    """No later event brings a session or a grant back."""
+    accounts, before = Accounts(), dict[str, Account]()
+    for fact in facts:
+        accounts.apply(fact)
+        for subject, now in accounts.by_subject.items():
+            was = before.get(subject, now)
+            assert was.sessions_after <= now.sessions_after <= fact.position
+            assert was.grants_after <= now.grants_after <= now.sessions_after
+        before = dict(accounts.by_subject)
+
+
 @pytest.mark.parametrize(
     "event",
     [
         events.AccountPasswordSet(subject="nobody"),
         events.AccountDisabled(subject="nobody"),
         events.AccountEnabled(subject="nobody"),
+        events.AccountSignedOut(subject="nobody"),
+        events.TotpEnrolled(subject="nobody"),
+        events.TotpRemoved(subject="nobody"),
+        msgspec.structs.replace(PASSKEY, subject="nobody"),
+        events.PasskeyRemoved(subject="nobody", credential_id="id"),
+        events.RecoveryCodesSet(subject="nobody", digests=("a",)),
+        events.RecoveryCodeUsed(subject="nobody", digest="a"),
         events.RoleGranted(subject="nobody", role="reader"),
         events.RoleWithdrawn(subject="nobody", role="reader"),
     ],

@@ -1,26 +1,31 @@
-from collections.abc import Iterable
-from uuid import UUID
+from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from projections.grants import Grant, GrantCache, fold_grant
+from projections.grants import Grant, GrantCache, Refresh, fold_grant
 from projections.state import WorkerState, takes_away
 from schema import events
 from schema.envelope import Fact
 from schema.streams import new_stream
-from tests.projections.histories import GRANTS, MOMENT, Writer, grant_histories, issued
-from tests.projections.test_access_model import reread
+from tests.projections.feeding import of_stream
+from tests.projections.grant_histories import (
+    REVOKED_ALL,
+    authorized,
+    device_approved,
+    device_requested,
+    grant_histories,
+    refreshed,
+    with_refresh,
+)
+from tests.projections.histories import GRANTS, MOMENT, Writer, issued
 from tests.schema.samples import SAMPLES
 
 GRANT = GRANTS[0]
 REVOKED = events.TokenRevoked(number=1, client_id="alpha", reason="client_request")
-
-
-def of_grant(facts: Iterable[Fact], grant_id: UUID) -> list[Fact]:
-    """The facts of one grant."""
-    return [fact for fact in facts if fact.stream == grant_id]
 
 
 def history(*happened: events.Event) -> list[Fact]:
@@ -29,74 +34,6 @@ def history(*happened: events.Event) -> list[Fact]:
     for event in happened:
         writer.write(GRANT, event)
     return writer.facts
-
-
-@given(grant_histories())
-def test_rebuilt_from_the_journal_equals_live(facts: list[Fact]) -> None:
-    """A grant kept up to date by the feed is the one that its own stream makes, for each grant."""
-    cache = GrantCache(100)
-    for fact in facts:
-        cache.apply(fact)
-    for grant_id in {fact.stream for fact in facts}:
-        assert fold_grant(reread(of_grant(facts, grant_id))) == cache.get(grant_id)
-
-
-@given(grant_histories(), st.data())
-def test_folding_an_event_again_changes_nothing(facts: list[Fact], data: st.DataObject) -> None:
-    """Events that come twice, by a load and by the feed, count once."""
-    mine = of_grant(facts, facts[0].stream)
-    again = data.draw(st.integers(0, len(mine)))
-    assert fold_grant(mine) == fold_grant([*mine[:again], *mine[:again], *mine[again:]])
-
-
-@given(grant_histories(), st.data())
-def test_no_interleaving_of_load_and_feed_hides_a_revocation(facts: list[Fact], data: st.DataObject) -> None:
-    """Whatever was committed when a read was made, and however the feed runs beside it, the grant is whole after."""
-    grant_id = facts[0].stream
-    limit = data.draw(st.sampled_from((1, 2, 100)))
-    cache, fed = GrantCache(limit), 0
-
-    def feed_up_to(position: int) -> None:
-        nonlocal fed
-        for fact in facts[fed:position]:
-            cache.apply(fact)
-        fed = max(fed, position)
-
-    places = st.integers(0, len(facts))
-    begun, read_at, done = sorted(data.draw(st.tuples(places, places, places)))
-    feed_up_to(begun)
-    if cache.get(grant_id) is not None:
-        return
-    cache.begin_load(grant_id)
-    # The read sees all that was committed before it: all that the feed brought, and perhaps more.
-    seen = data.draw(st.integers(read_at, len(facts)))
-    feed_up_to(read_at)
-    read = of_grant(facts[:seen], grant_id)
-    feed_up_to(done)
-    loaded = cache.finish_load(grant_id, read, now=100)
-    mine = of_grant(facts, grant_id)
-    version = loaded.version if loaded else 0
-    assert len(of_grant(facts[:fed], grant_id)) <= version
-    assert fold_grant(mine[:version]) == (loaded or Grant())
-    feed_up_to(len(facts))
-    kept = cache.get(grant_id)
-    assert kept is None or kept == fold_grant(mine)
-
-
-@given(grant_histories(), st.integers(1, 8))
-def test_never_more_than_the_limit(facts: list[Fact], limit: int) -> None:
-    """The cache is bounded whatever comes, by feed or by load, and what it holds is right."""
-    cache = GrantCache(limit)
-    for fact in facts:
-        cache.apply(fact)
-        assert len(cache) <= limit
-    for grant_id in GRANTS:
-        if cache.get(grant_id) is None:
-            cache.begin_load(grant_id)
-            cache.finish_load(grant_id, of_grant(facts, grant_id), now=100)
-        assert len(cache) <= limit
-    held = {grant: kept for grant in GRANTS if (kept := cache.get(grant)) is not None}
-    assert {grant: fold_grant(of_grant(facts, grant)) for grant in held} == held
 
 
 def test_expired_grants_are_swept() -> None:
@@ -163,8 +100,8 @@ def test_an_expired_grant_that_is_loaded_is_told_but_not_kept() -> None:
         ((issued(),), 1, 700, False),
         ((issued(), REVOKED), 1, 200, False),
         ((issued(), issued(2), REVOKED), 2, 200, True),
-        ((issued(), issued(2), events.GrantRevoked(client_id="alpha", reason="operator")), 2, 200, False),
-        ((issued(), events.GrantRevoked(client_id="alpha", reason="operator"), issued(2)), 2, 200, False),
+        ((issued(), issued(2), REVOKED_ALL), 2, 200, False),
+        ((issued(), REVOKED_ALL, issued(2)), 2, 200, False),
     ],
 )
 def test_active(happened: tuple[events.Event, ...], number: int, now: float, *, expected: bool) -> None:
@@ -185,9 +122,136 @@ def test_a_worker_folds_the_same_grants(facts: list[Fact]) -> None:
     for fact in facts:
         state.apply(fact)
     assert len(facts) == state.position
-    assert all(state.grants.get(grant) == fold_grant(of_grant(facts, grant)) for grant in {f.stream for f in facts})
+    for grant in {fact.stream for fact in facts}:
+        assert state.grants.get(grant) in (None, fold_grant(of_stream(facts, grant)))
 
 
-def test_all_but_issuance_and_rejection_wakes_the_barrier() -> None:
+TAKES_NOTHING = {
+    "access.rejected",
+    "authorization.denied",
+    "authorization.granted",
+    "authorization.redeemed",
+    "device.approved",
+    "device.redeemed",
+    "device.requested",
+    "login.failed",
+    "logout.notified",
+    "session.started",
+    "token.issued",
+    "token.refreshed",
+}
+"""Codes and refresh tokens are among them though they are used up: the version of their stream refuses a second use."""
+
+
+def test_all_but_what_gives_or_refuses_wakes_the_barrier() -> None:
     """Every event that may end a right is one that other workers wait for."""
-    assert {"token.issued", "access.rejected"} == {event.TYPE for event in SAMPLES if not takes_away(event)}
+    assert {event.TYPE for event in SAMPLES if not takes_away(event)} == TAKES_NOTHING
+
+
+REDEEMED = events.AuthorizationRedeemed(client_id="alpha")
+ROTATED = refreshed(2, 1, used_digest="refresh-0", refresh_digest="refresh-1")
+RETRIED = refreshed(3, 1, at=205, used_digest="refresh-0", refresh_digest="refresh-2", retry=True)
+
+
+def grant_of(*happened: events.Event) -> Grant:
+    """The grant that this makes."""
+    return fold_grant(history(*happened))
+
+
+def test_a_code_gives_its_person_and_is_redeemed_once() -> None:
+    """The grant knows who gave it, what its code is bound to, and that it was used."""
+    grant = grant_of(authorized())
+    assert grant.person is not None
+    assert grant.code is not None
+    assert (grant.person.subject, grant.person.client_id, grant.person.nonce) == ("zoe", "alpha", "n")
+    assert (grant.code.digest, grant.code.expires_at, grant.code.redeemed) == ("code", 160, False)
+    assert msgspec.structs.replace(grant.code, redeemed=True) == grant_of(authorized(), REDEEMED).code
+
+
+def test_a_device_has_a_person_once_it_is_approved() -> None:
+    """Nobody gave it before; a denial gives nothing; the code is used up by its redemption."""
+    asked, approved = device_requested(), device_approved()
+    denied = events.DeviceDenied(client_id="alpha", subject="zoe")
+    assert [
+        grant.person and grant.person.subject
+        for grant in (grant_of(asked), grant_of(asked, approved), grant_of(asked, denied))
+    ] == [None, "zoe", None]
+    redeemed = grant_of(asked, approved, events.DeviceRedeemed(client_id="alpha")).device
+    states = [(device.denied, device.redeemed) for device in (grant_of(asked, denied).device, redeemed) if device]
+    assert states == [(True, False), (False, True)]
+
+
+def test_a_rotation_replaces_the_refresh_token() -> None:
+    """The new one is of the next generation, and the one before is known as that which made it."""
+    first = with_refresh(issued())
+    assert Refresh(digests=("refresh-0",), expires_at=2_100, used_at=100) == grant_of(first).refresh
+    rotated = Refresh(
+        digests=("refresh-1",), expires_at=2_100, used_at=200, generation=1, previous="refresh-0", rotated_at=200
+    )
+    assert rotated == grant_of(first, ROTATED).refresh
+
+
+def test_a_retry_adds_one_of_the_same_generation() -> None:
+    """Neither the moment of the rotation nor the token that made it changes, so that the grace window does not move."""
+    before = grant_of(with_refresh(issued()), ROTATED).refresh
+    assert before is not None
+    expected = msgspec.structs.replace(before, digests=("refresh-1", "refresh-2"), retries=1)
+    assert expected == grant_of(with_refresh(issued()), ROTATED, RETRIED).refresh
+
+
+def test_the_next_use_ends_the_others_of_its_generation() -> None:
+    """Of the tokens that retries made, the first that is used is the one that lives on."""
+    used = refreshed(4, 2, at=300, used_digest="refresh-2", refresh_digest="refresh-3")
+    refresh = grant_of(with_refresh(issued()), ROTATED, RETRIED, used).refresh
+    assert refresh is not None
+    assert (
+        refresh.digests,
+        refresh.generation,
+        refresh.previous,
+        refresh.retries,
+    ) == (("refresh-3",), 2, "refresh-2", 0)
+
+
+def test_without_rotation_the_refresh_token_stays() -> None:
+    """Only the time of its last use changes."""
+    refresh = grant_of(with_refresh(issued()), refreshed(2, 0)).refresh
+    assert Refresh(digests=("refresh-0",), expires_at=2_100, used_at=200) == refresh
+
+
+def test_a_refresh_forgets_what_has_expired() -> None:
+    """A grant that is refreshed for years holds the living tokens alone, and goes on counting."""
+    grant = grant_of(with_refresh(issued(lifetime=50)), ROTATED, RETRIED)
+    assert ({2, 3}, 3) == (set(grant.tokens), grant.last_number)
+    assert not grant.active(1, 100)
+
+
+@given(grant_histories())
+def test_never_two_generations(facts: list[Fact]) -> None:
+    """At any moment the refresh tokens that may be used are those that one rotation and its retries made."""
+    made: dict[tuple[Any, ...], int] = {}
+    for index, fact in enumerate(facts):
+        match fact.event:
+            case events.TokenRefreshed() as event if event.refresh_digest is not None:
+                made[fact.stream, event.refresh_digest] = event.generation
+            case events.TokenIssued() as event if event.refresh_digest is not None:
+                made[fact.stream, event.refresh_digest] = 0
+        refresh = fold_grant(of_stream(facts[: index + 1], fact.stream)).refresh
+        if refresh is not None:
+            assert {refresh.generation} == {made[fact.stream, digest] for digest in refresh.digests}
+
+
+@pytest.mark.parametrize(
+    ("happened", "until"),
+    [
+        ((issued(),), 700),
+        ((authorized(),), 160),
+        ((device_requested(),), 700),
+        ((authorized(), REDEEMED, with_refresh(issued())), 2_100),
+        ((authorized(), REDEEMED, with_refresh(issued()), REVOKED_ALL), 700),
+        ((authorized(), REVOKED_ALL), 0),
+    ],
+)
+def test_a_grant_expires_with_the_last_thing_it_gave(happened: tuple[events.Event, ...], until: int) -> None:
+    """Token, code, device code and refresh token keep it; those but its tokens no more once it is revoked."""
+    grant = grant_of(*happened)
+    assert [grant.expired(until - 1) if until else False, grant.expired(until)] == [False, True]

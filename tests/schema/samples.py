@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from schema import events
+from tests.schema.people import PEOPLE
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -23,6 +24,12 @@ _SETTINGS: dict[str, Any] = {
     "token_format": "opaque",
     "access_token_lifetime": 300,
     "jwks": ({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},),
+    "client_name": "Billing, even in €",
+    "first_party": True,
+    "refresh_rotation": False,
+    "subject_type": "pairwise",
+    "post_logout_redirect_uris": ("https://billing.example.com/bye",),
+    "backchannel_logout_uri": "https://billing.example.com/logout",
 }
 _DIGEST = "pmWkWSBCL51Bfkhn79xPuKBKHz__H6B-mY6G9_eieuM"
 _SUBJECT = "0b6f1c1e-3f0e-4b7a-9b0e-6a4d6b6f2f11"
@@ -74,6 +81,9 @@ SAMPLES: tuple[events.Event, ...] = (
         kid="NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
         digest=_DIGEST,
         user_agent="curl/8.5.0",
+        presented_subject="w3Zc1vJq0n3m4vS1y5cZ2w",
+        refresh_digest=_DIGEST,
+        refresh_expires_at=1_769_817_600,
     ),
     events.TokenRevoked(number=1, client_id="billing-worker", reason="client_request"),
     events.GrantRevoked(client_id="billing-worker", reason="operator"),
@@ -89,6 +99,7 @@ SAMPLES: tuple[events.Event, ...] = (
         user_agent="curl/8.5.0",
         detail="the secret of another client",
     ),
+    *PEOPLE,
 )
 
 

@@ -68,7 +68,8 @@ def test_a_claimed_client_is_nobody() -> None:
 def test_fact_is_the_decoded_event_at_its_place() -> None:
     """A recorded event becomes the fact that folds take."""
     fact = RECORDED.fact()
-    assert (42, STREAM, 2, RECORDED.recorded_at) == (fact.position, fact.stream, fact.version, fact.recorded_at)
+    assert (fact.position, fact.stream, fact.version) == (42, STREAM, 2)
+    assert (RECORDED.recorded_at, "192.0.2.7") == (fact.recorded_at, fact.source)
     assert events.TokenRevoked(number=1, client_id="billing-worker", reason="client_request") == fact.event
 
 

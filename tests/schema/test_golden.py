@@ -64,8 +64,6 @@ def test_required_fields_alone_decode_to_the_defaults(sample: events.Event) -> N
         for name, value in json.loads(golden_bytes(sample)).items()
         if KEPT_FIELDS[sample.TYPE][name] == "required"
     }
-    read = msgspec.to_builtins(events.decode(sample.TYPE, json.dumps(required)))
-    assert required == {name: read[name] for name in required}
     assert json.loads(events.encode(events.decode(sample.TYPE, json.dumps(required)))) == required
 
 

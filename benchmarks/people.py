@@ -1,0 +1,59 @@
+"""Grants that a person gave, to be refreshed: made as an application makes them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from base64 import urlsafe_b64encode
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import httpx
+
+from tests.people import Browser
+from tests.product import Product
+from tests.visitor import PASSWORD, Visitor
+
+CLIENT = "web-app"
+_REDIRECT = "http://127.0.0.1:9/callback"
+_NAME = "zoe"
+
+
+def add_person(product: Product) -> None:
+    """The account that gives the grants."""
+    product.cli("account", "add", _NAME, "--password-stdin", stdin=PASSWORD)
+
+
+def refresh_tokens(product: Product, number: int) -> list[str]:
+    """Refresh tokens of as many fresh grants."""
+    return asyncio.run(_refresh_tokens(product, number))
+
+
+async def _refresh_tokens(product: Product, number: int) -> list[str]:
+    async with httpx.AsyncClient(base_url=product.url) as http:
+        visitor = Visitor(Browser(http), _NAME)
+        return [await _refresh_token(product, http, visitor) for _ in range(number)]
+
+
+async def _refresh_token(product: Product, http: httpx.AsyncClient, visitor: Visitor) -> str:
+    verifier = secrets.token_urlsafe(48)
+    query = {
+        "client_id": CLIENT,
+        "redirect_uri": _REDIRECT,
+        "response_type": "code",
+        "scope": "offline_access read:users",
+        "code_challenge": _challenge(verifier),
+        "code_challenge_method": "S256",
+    }
+    page = await visitor.visit(f"/oauth2/authorize?{urlencode(query)}")
+    code = parse_qs(urlsplit(page.location).query)["code"][0]
+    answer = await http.post(
+        "/oauth2/token",
+        data={"grant_type": "authorization_code", "code": code, "redirect_uri": _REDIRECT, "code_verifier": verifier},
+        auth=(CLIENT, product.secret(CLIENT)),
+    )
+    return str(answer.json()["refresh_token"])
+
+
+def _challenge(verifier: str) -> str:
+    return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()

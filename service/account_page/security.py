@@ -1,0 +1,36 @@
+"""How people change what they sign in by: password, authenticator app, recovery codes, passkeys.
+
+Each needs a sign-in of the last 15 minutes, with two factors where the account has them, and a form of ours; each is an
+event of the account, under its expected version, so that of two changes at once the second is decided anew.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from litestar.types import ASGIApp
+
+from service.account_page.security_change import NOTICES, RECENT, OwnerSteps, for_owner
+from service.account_page.security_passkeys import passkeys
+from service.account_page.security_password import password
+from service.account_page.security_totp import recovery_codes, totp
+from service.browser.visit import page_endpoint
+from service.endpoints.core import Core
+from service.sign_in.throttle import Throttle
+
+__all__ = ["NOTICES", "RECENT", "security_endpoints"]
+
+
+def security_endpoints(core: Core) -> dict[str, ASGIApp]:
+    """The endpoints by path."""
+    throttle = Throttle(core.state.login_failures, core.settings)
+    steps: dict[str, OwnerSteps] = {
+        "password": partial(password, throttle),
+        "totp": totp,
+        "recovery-codes": recovery_codes,
+        "passkeys": passkeys,
+    }
+    return {
+        f"/account/{part}": page_endpoint(core, f"account_{part.replace('-', '_')}", for_owner(each))
+        for part, each in steps.items()
+    }

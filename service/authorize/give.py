@@ -1,0 +1,109 @@
+"""Giving a grant: the consent it rests on, the grant itself, and its code (RFC 6749 section 4.1.2)."""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+from projections.access_model import AccessModel, Client
+from schema.events import AuthorizationGranted, ConsentGranted
+from schema.streams import consent_stream, new_stream
+from service.authorize.claims_parameter import scopes_of_claims
+from service.authorize.decide import Give
+from service.authorize.request import AuthorizationRequest
+from service.browser.visit import SignedIn, Visit
+from service.errors import AccessDenied
+from service.grants.revoke import revoke_grant
+from service.journal.port import JournalUnavailable, VersionConflict
+from service.tokens.handles import AUTHORIZATION_CODE, new_handle
+
+_ATTEMPTS = 10
+
+
+async def give(visit: Visit, client: Client, request: AuthorizationRequest, signed_in: SignedIn, given: Give) -> str:
+    """Commit consent and grant; the code of it.
+
+    Raises AccessDenied where what it rests on was taken away meanwhile, or JournalUnavailable.
+    """
+    if given.new:
+        await _record_consent(visit, client.client_id, signed_in.account.subject, given.new)
+    grant_id = new_stream()
+    code = new_handle(AUTHORIZATION_CODE, grant_id)
+    event = _granted(visit, request, signed_in, given, visit.core.digester.digest(code))
+    appended = await visit.exchange.append(grant_id, 0, event)
+    await _must_stand(visit, client, signed_in, given, grant_id, appended.last)
+    return code
+
+
+async def _record_consent(visit: Visit, client_id: str, subject: str, scopes: frozenset[str]) -> None:
+    """Commit what is new, whoever else changes the same consent at the same time."""
+    consents, stream = visit.core.state.consents, consent_stream(subject, client_id)
+    for _ in range(_ATTEMPTS):
+        new = scopes - consents.scopes(subject, client_id)
+        if not new:
+            return
+        event = ConsentGranted(client_id=client_id, subject=subject, scopes=tuple(sorted(new)))
+        try:
+            await visit.exchange.append(stream, consents.version_of(stream), event)
+        except VersionConflict:
+            await visit.core.follower.refresh()
+            continue
+        return
+    raise JournalUnavailable("the consent changes too fast")
+
+
+def _granted(
+    visit: Visit, request: AuthorizationRequest, signed_in: SignedIn, given: Give, digest: str
+) -> AuthorizationGranted:
+    session, now = signed_in.session, int(time.time())
+    return AuthorizationGranted(
+        client_id=request.client_id,
+        subject=signed_in.account.subject,
+        session=str(signed_in.session_id),
+        scope=" ".join(sorted(given.scopes)),
+        resources=_resources(visit.core.state.access, request, given.scopes),
+        redirect_uri=request.redirect_uri,
+        code_challenge=request.code_challenge,
+        digest=digest,
+        issued_at=now,
+        expires_at=now + visit.core.settings.authorization_code_lifetime,
+        auth_time=session.auth_time,
+        amr=session.amr,
+        acr=session.acr,
+        nonce=request.nonce,
+        id_token_claims=_claims(request.id_token_claims, given),
+        userinfo_claims=_claims(request.userinfo_claims, given),
+        user_agent=visit.request.user_agent,
+    )
+
+
+def _resources(access: AccessModel, request: AuthorizationRequest, scopes: frozenset[str]) -> tuple[str, ...]:
+    """The APIs asked for, without those at which the person can give nothing of what was asked."""
+    asked = {uri: access.resources[uri].scopes.keys() for uri in request.resources if uri in access.resources}
+    return tuple(uri for uri, known in asked.items() if known & scopes or not known & request.scopes)
+
+
+def _claims(names: tuple[str, ...], given: Give) -> tuple[str, ...]:
+    return tuple(name for name in names if scopes_of_claims((name,)) <= given.wanted)
+
+
+async def _must_stand(
+    visit: Visit, client: Client, signed_in: SignedIn, given: Give, grant_id: UUID, position: int
+) -> None:
+    """Revoke the grant if session or consent ended before it was committed.
+
+    Whoever ends one of them revokes the grants that they find behind it; this one they may not have found.
+    """
+    core, subject = visit.core, signed_in.account.subject
+    if core.state.position < position:
+        await core.follower.refresh()
+    session = await core.sessions.get(signed_in.session_id)
+    account = core.state.accounts.by_subject.get(subject)
+    alive = session is not None and session.alive(account, time.time())
+    consented = given.wanted <= core.state.consents.scopes(subject, client.client_id)
+    if alive and (consented or client.settings.first_party):
+        return
+    revoked = await revoke_grant(core, visit.exchange.context, grant_id, "taken_back_meanwhile")
+    if revoked is not None:
+        await core.follower.settled(revoked)
+    raise AccessDenied("taken_back_meanwhile", "What the grant would rest on was taken back.")

@@ -1,0 +1,39 @@
+"""The files that the pages use, at addresses that change with what is in them; so browsers may keep them for good."""
+
+from __future__ import annotations
+
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from service.endpoints.core import Core
+from service.http.response import Header, Response
+from service.pages.asset_files import ASSETS, Asset
+
+_COMMON: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    # A picture that somebody opens by itself is a document: it may style itself, and nothing else.
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"),
+)
+_FOR_GOOD = (b"cache-control", b"public, max-age=31536000, immutable")
+_METHODS = ("GET", "HEAD")
+
+
+def asset_endpoints(_: Core) -> dict[str, ASGIApp]:
+    """The files by path."""
+    return {asset.path: _serve(asset) for asset in ASSETS.values()}
+
+
+def serve_asset(asset: Asset) -> Response:
+    """A file as an answer."""
+    return Response(200, asset.body, (_FOR_GOOD, (b"content-type", asset.content_type.encode())), _COMMON)
+
+
+def _serve(asset: Asset) -> ASGIApp:
+    found = serve_asset(asset)
+    refused = Response(405, b"", ((b"allow", ", ".join(_METHODS).encode()),), _COMMON)
+
+    async def serve(scope: Scope, _receive: Receive, send: Send) -> None:
+        answer = found if scope.get("method") in _METHODS else refused
+        await answer.send(send)
+
+    return serve

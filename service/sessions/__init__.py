@@ -1,0 +1,1 @@
+"""Sessions: how they start, are renewed, and end."""

@@ -1,0 +1,48 @@
+"""The pages of signing in: `/sign-in`, `/sign-in/second-factor`, `/sign-in/passkey`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from litestar.types import ASGIApp
+
+from service.browser.visit import Visit, page_endpoint
+from service.endpoints.core import Core
+from service.http.response import Response
+from service.sign_in.desk import Desk, asked_by, open_desk
+from service.sign_in.first_step import show_sign_in, take_passkey_alone, take_password
+from service.sign_in.second_factor import take_code, take_passkey
+
+SIGN_IN = "/sign-in"
+_READS = frozenset({"GET", "HEAD"})
+
+
+def sign_in_endpoints(core: Core) -> dict[str, ASGIApp]:
+    """The pages by their paths."""
+    desk = open_desk(core)
+    return {
+        SIGN_IN: page_endpoint(core, "sign_in", partial(_sign_in, desk)),
+        "/sign-in/second-factor": page_endpoint(core, "sign_in_second_factor", partial(_second_factor, desk)),
+        "/sign-in/passkey": page_endpoint(core, "sign_in_passkey", partial(_passkey, desk)),
+    }
+
+
+async def _sign_in(desk: Desk, visit: Visit) -> Response:
+    return show_sign_in(desk, visit) if visit.request.method in _READS else await take_password(desk, visit)
+
+
+# A page that is shown again stays at these addresses: who opens one by hand begins anew.
+
+
+async def _second_factor(desk: Desk, visit: Visit) -> Response:
+    return visit.redirect(SIGN_IN) if visit.request.method in _READS else await take_code(desk, visit)
+
+
+async def _passkey(desk: Desk, visit: Visit) -> Response:
+    if visit.request.method in _READS:
+        return visit.redirect(SIGN_IN)
+    form = await visit.form()
+    asked = asked_by(visit, form)
+    if "state" in form:
+        return await take_passkey(desk, visit, asked, form)
+    return await take_passkey_alone(desk, visit, asked, form)
