@@ -136,7 +136,7 @@ class Accounts:
     def _passkey_removed(self, event: events.PasskeyRemoved) -> None:
         kept = (each for each in self.by_subject[event.subject].passkeys if each.credential_id != event.credential_id)
         self._replace(event.subject, passkeys=tuple(kept))
-        del self._passkeys[event.credential_id]
+        self._passkeys.pop(event.credential_id, None)
 
     def _recovery_codes_set(self, event: events.RecoveryCodesSet) -> None:
         self._replace(event.subject, recovery_digests=frozenset(event.digests))

@@ -24,3 +24,15 @@ CREATE UNLOGGED TABLE runtime.device_polls (
 );
 GRANT USAGE ON SCHEMA runtime TO tallystick_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON runtime.device_polls TO tallystick_app;
+
+-- The session that looked at a device's request first: no other may decide about it (RFC 8628 section 5.4).
+CREATE TABLE runtime.device_looks (
+    grant_id   uuid        PRIMARY KEY,
+    session_id uuid        NOT NULL,
+    looked_at  timestamptz NOT NULL
+);
+GRANT SELECT, INSERT, UPDATE, DELETE ON runtime.device_looks TO tallystick_app;
+
+-- The failed sign-ins of the last minutes: a worker that starts reads them, so that a restart forgives nothing.
+CREATE INDEX events_login_failed ON journal.events (recorded_at)
+    WHERE type = 'login.failed';

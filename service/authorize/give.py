@@ -6,18 +6,16 @@ import time
 from uuid import UUID
 
 from projections.access_model import AccessModel, Client
-from schema.events import AuthorizationGranted, ConsentGranted
-from schema.streams import consent_stream, new_stream
+from schema.events import AuthorizationGranted
+from schema.streams import new_stream
 from service.authorize.claims_parameter import scopes_of_claims
 from service.authorize.decide import Give
 from service.authorize.request import AuthorizationRequest
 from service.browser.visit import SignedIn, Visit
 from service.errors import AccessDenied
+from service.grants.consents import allow
 from service.grants.revoke import revoke_grant
-from service.journal.port import JournalUnavailable, VersionConflict
 from service.tokens.handles import AUTHORIZATION_CODE, new_handle
-
-_ATTEMPTS = 10
 
 
 async def give(visit: Visit, client: Client, request: AuthorizationRequest, signed_in: SignedIn, given: Give) -> str:
@@ -26,30 +24,13 @@ async def give(visit: Visit, client: Client, request: AuthorizationRequest, sign
     Raises AccessDenied where what it rests on was taken away meanwhile, or JournalUnavailable.
     """
     if given.new:
-        await _record_consent(visit, client.client_id, signed_in.account.subject, given.new)
+        await allow(visit.core, visit.exchange.context, signed_in.account.subject, client, given.new)
     grant_id = new_stream()
     code = new_handle(AUTHORIZATION_CODE, grant_id)
     event = _granted(visit, request, signed_in, given, visit.core.digester.digest(code))
     appended = await visit.exchange.append(grant_id, 0, event)
     await _must_stand(visit, client, signed_in, given, grant_id, appended.last)
     return code
-
-
-async def _record_consent(visit: Visit, client_id: str, subject: str, scopes: frozenset[str]) -> None:
-    """Commit what is new, whoever else changes the same consent at the same time."""
-    consents, stream = visit.core.state.consents, consent_stream(subject, client_id)
-    for _ in range(_ATTEMPTS):
-        new = scopes - consents.scopes(subject, client_id)
-        if not new:
-            return
-        event = ConsentGranted(client_id=client_id, subject=subject, scopes=tuple(sorted(new)))
-        try:
-            await visit.exchange.append(stream, consents.version_of(stream), event)
-        except VersionConflict:
-            await visit.core.follower.refresh()
-            continue
-        return
-    raise JournalUnavailable("the consent changes too fast")
 
 
 def _granted(

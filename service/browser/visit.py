@@ -114,8 +114,8 @@ class Visit:
             return None
         if not self.core.digester.matches(cookie, session.digest):
             # It may have been renewed by another worker a moment ago.
-            session = await self.core.sessions.reload(session_id)
-            if not self.core.digester.matches(cookie, session.digest):
+            session = await self.core.sessions.newest(session_id)
+            if session is None or not self.core.digester.matches(cookie, session.digest):
                 return None
         account = self.core.state.accounts.by_subject.get(session.subject)
         if account is None or not session.alive(account, time.time()):

@@ -79,7 +79,7 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         print_json(shown)
         return
-    print_fields({field.replace('_', ' '): _text(value) for field, value in shown.items()})
+    print_fields({field.replace("_", " "): _text(value) for field, value in shown.items()})
 
 
 @account.command()

@@ -44,6 +44,17 @@ class StreamLoader(Generic[E]):
         """
         return self._turns.setdefault(stream, asyncio.Lock())
 
+    async def newest(self, stream: UUID) -> E | None:
+        """What a stream's events make, those not folded here yet included: for what another worker did a moment ago.
+
+        Whatever was folded here meanwhile counts, so that it never hides a revocation. Raises JournalUnavailable.
+        """
+        reloaded = await self.reload(stream)
+        known = self._cache.get(stream)
+        if known is None:
+            return await self.get(stream)
+        return known if known.version >= reloaded.version else reloaded
+
     async def _load(self, stream: UUID) -> E | None:
         self._cache.begin_load(stream)
         try:

@@ -8,7 +8,7 @@ from schema.events import LoginFailed, decode
 from service.journal.postgres import PostgresJournal
 
 _AT_MOST = 100_000
-# The type is a literal, so that the partial index of migration 0007 serves this query.
+# The type is a literal, so that the partial index of migration 0005 serves this query.
 _RECENT = """
     SELECT position, stream, version, data::text AS data, recorded_at, source FROM journal.events
     WHERE type = 'login.failed' AND recorded_at > clock_timestamp() - make_interval(secs => $2) AND position <= $1

@@ -56,6 +56,9 @@ class TokenFinder:
             return await self._find_opaque(token)
         grant_id, number = self._verify(token)
         grant = await self._grants.get(grant_id)
+        if grant is not None and number > grant.last_number:
+            # The grant is known here, but another worker issued this token of it a moment ago.
+            grant = await self._grants.newest(grant_id)
         if grant is None:
             raise self._unknown(token, "token_unknown")
         return FoundToken(grant_id, number, grant)
@@ -65,11 +68,20 @@ class TokenFinder:
             grant_id = parse_access_token(token)
         except MalformedHandle:
             raise self._unknown(token, "token_malformed") from None
-        grant = await self._grants.get(grant_id) or Grant()
+        grant = await self._grants.get(grant_id)
+        if grant is not None and self._among(grant, token) is None:
+            grant = await self._grants.newest(grant_id)
+        number = None if grant is None else self._among(grant, token)
+        if grant is None or number is None:
+            raise self._unknown(token, "token_unknown")
+        return FoundToken(grant_id, number, grant)
+
+    def _among(self, grant: Grant, token: str) -> int | None:
+        """The number of an opaque token among those of a grant, by its keyed digest."""
         for number, kept in grant.tokens.items():
             if kept.digest is not None and self._digester.matches(token, kept.digest):
-                return FoundToken(grant_id, number, grant)
-        raise self._unknown(token, "token_unknown")
+                return number
+        return None
 
     def _verify(self, token: str) -> tuple[UUID, int]:
         keys = self._ring.verifiers()

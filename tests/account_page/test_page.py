@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 
+from schema.envelope import RecordedEvent
 from schema.events import ConsentGranted, PasskeyAdded, RecoveryCodesSet, SessionStarted, TotpEnrolled
 from schema.streams import account_stream, consent_stream, new_stream
 from service.bootstrap import open_worker
@@ -60,6 +61,18 @@ async def both(at: Settings) -> AsyncIterator[Two]:
 def world(both: Two) -> Devices:
     """The first worker."""
     return both.one
+
+
+@pytest.fixture
+def late_feed(both: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second worker hears of what was committed a moment later than it could."""
+    read = both.two.core.journal.read
+
+    async def read_late(after: int, limit: int) -> list[RecordedEvent]:
+        await asyncio.sleep(0.3)
+        return await read(after, limit)
+
+    monkeypatch.setattr(both.two.core.journal, "read", read_late)
 
 
 async def tokens_of(world: Devices, browser: Browser, client_id: str = "tv", scope: str = SCOPE) -> dict[str, str]:
@@ -179,6 +192,7 @@ async def test_own_applications_are_shown_while_they_have_a_grant(world: Devices
 # --- applications -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("late_feed")
 @pytest.mark.parametrize("client_id", ["tv", "own-tv"])
 async def test_withdrawn_application_has_nothing_alive(both: Two, client_id: str) -> None:
     """Right after the answer no worker takes a token of any grant, and no refresh works, whoever is asked."""
@@ -260,6 +274,7 @@ async def test_consent_given_at_another_worker_is_withdrawn(both: Two) -> None:
 # --- sessions ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("late_feed")
 async def test_ended_session_is_dead_everywhere(both: Two) -> None:
     """Right after the answer no worker takes the cookie, and what hung on the session ended with it."""
     world, other = both
@@ -282,12 +297,15 @@ async def test_ended_session_is_dead_everywhere(both: Two) -> None:
     assert "That browser is signed out" in (await browser.follow(page)).text
 
 
+@pytest.mark.usefixtures("late_feed")
 async def test_all_other_sessions_end_at_once(both: Two) -> None:
     """Signing out everywhere else ends each other session of the person, and no more."""
     world, other = both
     person, browser = await world.person()
     lost = [await world.browser(person) for _ in range(3)]
     _, stranger = await world.person()
+    await other.core.follower.refresh()
+    assert [await is_signed_in(other, each) for each in lost] == [True] * 3
     page = await browser.get("/account")
     (form,) = [form for form in page.forms if "others" in form.fields]
     page = await browser.follow(await browser.submit(form))

@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 from schema.events import ResourceRegistered, RoleRegistered, RoleWithdrawn
 from schema.streams import account_stream, resource_stream, role_stream
@@ -28,7 +30,17 @@ from tests.endpoints.granting import (
     revoke,
     withdraw,
 )
-from tests.endpoints.world import TOKEN, Answer, Party, World, client_of_app
+from tests.endpoints.world import (
+    REVOKE,
+    TOKEN,
+    Answer,
+    Party,
+    World,
+    assertion_claims,
+    assertion_form,
+    client_of_app,
+    signed,
+)
 
 shared = pytest.mark.asyncio(loop_scope="session")
 REUSED = ["token.reuse_detected", "grant.revoked", "access.rejected"]
@@ -288,6 +300,55 @@ async def test_scope_that_a_role_governs_by_a_person_without_it(world: World) ->
     assert tokens["scope"] == f"offline_access {scope}"
     await world.append(account_stream(who.name), 2, RoleWithdrawn(subject=who.subject, role=name))
     assert (await refresh(world, party, tokens["refresh_token"])).body["scope"] == "offline_access"
+
+
+@shared
+@pytest.mark.parametrize("kind", ["authorization_code", "refresh_token"])
+async def test_answer_to_a_reuse_waits_for_every_worker(
+    world: World, kind: str, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the refusal is there, no worker can call a token of the grant active any more (promise 4)."""
+    party, who = await app(world), await person(world.core)
+    code = await granted(world.core, party, who)
+    token = (await redeem(world, party, code)).body["refresh_token"]
+    await refresh(world, party, token)
+    later(60)
+    waited: list[int] = []
+    settled = world.core.follower.settled
+
+    async def note(position: int) -> None:
+        waited.append(position)
+        await settled(position)
+
+    monkeypatch.setattr(world.core.follower, "settled", note)
+    again = await (redeem(world, party, code) if kind == "authorization_code" else refresh(world, party, token))
+    assert types_of(again) == REUSED
+    assert [again.events[1].position] == waited
+
+
+@shared
+async def test_replayed_assertion_revokes_nothing(world: World) -> None:
+    """Who has an old proof and an old token of a client is not the client: refused for the proof, the grant lives."""
+    key, who = ec.generate_private_key(ec.SECP256R1()), await person(world.core)
+    jwk = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    party = (await app(world, auth_method="private_key_jwt", jwks=(jwk,)))._replace(secret="")
+    code = await granted(world.core, party, who)
+    form = {
+        "grant_type": "authorization_code",
+        "code": code.text,
+        "redirect_uri": code.redirect_uri,
+        "code_verifier": code.verifier,
+    }
+    used = assertion_form(signed(assertion_claims(party.client_id), key))
+    first = await world.call(TOKEN, form | used)
+    assert first.status == 200
+    token = {"grant_type": "refresh_token", "refresh_token": first.body["refresh_token"]}
+    for replayed in (form | used, token | used, {"token": first.body["refresh_token"]} | used):
+        path = REVOKE if "token" in replayed else TOKEN
+        assert (await world.call(path, replayed)).error == (401, "invalid_client", "assertion_replayed")
+    assert await active(world, first.body["access_token"])
+    fresh_proof = assertion_form(signed(assertion_claims(party.client_id), key))
+    assert (await world.call(TOKEN, token | fresh_proof)).status == 200
 
 
 async def test_refresh_after_restart(fresh: World, settings: Settings, later: Later) -> None:

@@ -19,6 +19,7 @@ from service.journal.port import (
     JournalUnavailable,
     VersionConflict,
 )
+from tests.endpoints.granting import app, granted, person, redeem, refresh
 from tests.endpoints.world import INTROSPECT, REVOKE, TOKEN, Answer, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -236,3 +237,29 @@ async def test_every_answer_has_its_event(world: World) -> None:
     assert issued == sum(names == "issuance" for names in (token_names[n % 7] for n in range(300)))
     told = sorted(json.loads(event.data).get("status", 200) for event in events)
     assert sorted(statuses) == told
+
+
+@pytest.mark.parametrize("error", [JournalBusy("full"), JournalTimeout("late"), VersionConflict("moved on")])
+async def test_tokens_of_people_do_not_leave_without_their_event(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A code and a refresh token whose use was not committed give nothing, and work once the journal does; where
+    others are faster all the time the server gives up.
+    """
+    party, who = await app(world), await person(world.core)
+    code = await granted(world.core, party, who)
+    form = {
+        "grant_type": "authorization_code",
+        "code": code.text,
+        "redirect_uri": code.redirect_uri,
+        "code_verifier": code.verifier,
+    }
+    with monkeypatch.context() as patch:
+        refuse_appends(world, patch, error)
+        check_unavailable(await send(world, TOKEN, form, party.basic))
+    token = (await redeem(world, party, code)).body["refresh_token"]
+    with monkeypatch.context() as patch:
+        refuse_appends(world, patch, error)
+        form = {"grant_type": "refresh_token", "refresh_token": token}
+        check_unavailable(await send(world, TOKEN, form, party.basic))
+    assert (await refresh(world, party, token)).status == 200

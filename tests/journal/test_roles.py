@@ -128,6 +128,7 @@ def test_analysts_see_no_event_and_no_secret(database: Database) -> None:
             "SELECT * FROM journal.events",
             "SELECT * FROM vault.keys",
             "SELECT * FROM vault.passwords",
+            "SELECT * FROM vault.totp",
             "SELECT journal.forget_once()",
         ):
             assert _refused(session, statement)
@@ -140,7 +141,7 @@ def test_the_vault_is_the_services_alone(database: Database) -> None:
             "SELECT relname, grantee::regrole::text FROM pg_class, aclexplode(relacl)"
             " WHERE relnamespace = 'vault'::regnamespace AND grantee <> relowner"
         ).fetchall()
-    assert {("keys", APP_ROLE), ("passwords", APP_ROLE)} == set(others)
+    assert {("keys", APP_ROLE), ("passwords", APP_ROLE), ("totp", APP_ROLE)} == set(others)
 
 
 def test_functions_of_the_journal_are_for_the_service_only(database: Database) -> None:
