@@ -23,7 +23,7 @@ COMMAND = (sys.executable, "-m", "service.cli.main")
 ACCESS = Path(__file__).with_name("access.yaml")
 CLIENTS = ("worker", "opaque-worker", "post-worker", "users-api", "payments-api")
 _READY = re.compile(r"ready (http://\S+)")
-_START_SECONDS = 100.0
+_START_SECONDS = 80.0
 
 
 class Product:

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from service.embedded.errors import EmbeddedError
 
 BACKLOG = 2048
-READY_LIMIT = 90.0
-DEGRADED_LIMIT = 30.0
+READY_LIMIT = 60.0
+DEGRADED_LIMIT = 20.0
 """From the first good answer on: where the relay cannot start, tokens are issued all the same, and it is told."""
 
 ANSWER_LIMIT = 5.0
@@ -88,7 +88,7 @@ async def _get(host: str, port: int, path: str) -> tuple[int, str]:
     try:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
         async with asyncio.timeout(ANSWER_LIMIT):
-            head, _, body = (await reader.read(65_536)).decode(errors="replace").partition("\r\n\r\n")
+            head, _, body = (await reader.read()).decode(errors="replace").partition("\r\n\r\n")  # to the end
     except TimeoutError:
         return 0, f"no answer within {ANSWER_LIMIT:.0f} s"
     finally:

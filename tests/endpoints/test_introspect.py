@@ -174,7 +174,7 @@ def checked(body: str) -> str:
         (checked("tly_at_" + "A" * 1 + "!" * 21 + "A" * 43), "token_malformed"),
         (checked("tly_at_" + "A" * 21 + "B" + "A" * 43), "token_malformed"),
         (checked("tly_at_" + "=" * 22 + "A" * 43), "token_malformed"),
-        (new_access_token(new_stream()), "token_unknown"),
+        pytest.param(new_access_token(new_stream()), "token_unknown", id="of an unknown grant"),
     ],
 )
 async def test_text_that_is_no_token_is_inactive(world: World, token: str, reason: str) -> None:
