@@ -36,13 +36,15 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 class Client(msgspec.Struct, frozen=True, kw_only=True):
     """A client, its secrets (newest last) and whether it may act.
 
-    Where its id was that of a client removed before, tokens issued before `since` (seconds) are those of the other one.
+    Where its id was that of a client removed before, `since` is the position of its registration, `since_time` the
+    time (seconds): what was granted before is the other one's. No two clients of one id have the same `since`.
     """
 
     settings: events.ClientSettings
     secrets: tuple[Secret, ...] = ()
     enabled: bool = True
     since: int = 0
+    since_time: int = 0
 
     @property
     def client_id(self) -> str:
@@ -51,12 +53,17 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccessModel:
-    """What exists and what may be asked for, as of the last event folded."""
+    """What exists and what may be asked for, as of the last event folded.
+
+    `governed` are the scopes that people give by a role alone: those that some role has or ever had, so that to take a
+    role away opens nothing. A scope that its resource no longer has is forgotten.
+    """
 
     def __init__(self) -> None:
         self.resources: dict[str, Resource] = {}
         self.roles: dict[str, Role] = {}
         self.clients: dict[str, Client] = {}
+        self.governed: set[str] = set()
         self._versions: dict[UUID, int] = {}
         self._scopes: dict[str, frozenset[str]] = {}
 
@@ -79,18 +86,26 @@ class AccessModel:
         if handler is not None:
             handler(self, fact.event)
             if isinstance(fact.event, events.ClientRegistered) and fact.version > 1:
-                self._replace(fact.event.client_id, since=int(fact.recorded_at.timestamp()))
+                since_time = int(fact.recorded_at.timestamp())
+                self._replace(fact.event.client_id, since=fact.position, since_time=since_time)
             self._versions[fact.stream] = fact.version
             self._scopes.clear()
 
     def _resource(self, event: events.ResourceRegistered | events.ResourceUpdated) -> None:
         self.resources[event.uri] = Resource(uri=event.uri, scopes=event.scopes)
+        self._forget_ungoverned()
 
     def _resource_removed(self, event: events.ResourceRemoved) -> None:
         del self.resources[event.uri]
+        self._forget_ungoverned()
+
+    def _forget_ungoverned(self) -> None:
+        of_resources = (resource.scopes for resource in self.resources.values())
+        self.governed &= set[str]().union(*of_resources, *(role.scopes for role in self.roles.values()))
 
     def _role(self, event: events.RoleRegistered | events.RoleUpdated) -> None:
         self.roles[event.name] = Role(name=event.name, scopes=event.scopes)
+        self.governed.update(event.scopes)
 
     def _role_removed(self, event: events.RoleRemoved) -> None:
         del self.roles[event.name]

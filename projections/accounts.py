@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from schema import events
 from schema.envelope import Fact
+
+_ENDED_LIMIT = 1_000
 
 
 class Passkey(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +51,16 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         return self.has_totp or bool(self.passkeys)
 
 
+class SessionsEnded(NamedTuple):
+    """All sessions of an account ended at a position, by an event of this type."""
+
+    position: int
+    subject: str
+    event_type: str
+
+
 class Accounts:
-    """All accounts, as of the last event folded.
+    """All accounts, as of the last event folded. `sessions_ended` are the last times that all sessions of one ended.
 
     Removing a role takes it from every account, so that a later role of the same name is nobody's.
     """
@@ -58,6 +69,7 @@ class Accounts:
         self.by_subject: dict[str, Account] = {}
         self._subjects: dict[str, str] = {}
         self._passkeys: dict[str, str] = {}
+        self.sessions_ended: deque[SessionsEnded] = deque(maxlen=_ENDED_LIMIT)
         self._versions: dict[UUID, int] = {}
 
     def named(self, name: str) -> Account | None:
@@ -85,6 +97,7 @@ class Accounts:
             self._versions[fact.stream] = fact.version
         if isinstance(fact.event, _END_SESSIONS):
             self._replace(fact.event.subject, sessions_after=fact.position)
+            self.sessions_ended.append(SessionsEnded(fact.position, fact.event.subject, fact.event.TYPE))
         if isinstance(fact.event, events.AccountSignedOut):
             self._replace(fact.event.subject, grants_after=fact.position)
 

@@ -28,7 +28,9 @@ class Token(msgspec.Struct, gc=False):
 
 
 class Person(msgspec.Struct, frozen=True):
-    """Who gave a grant, to which client, for what, and how they had signed in. `session` is a session's id."""
+    """Who gave a grant, to which client, for what, and how they had signed in. `session` is a session's id, `position`
+    that of the event by which they gave it.
+    """
 
     client_id: str
     subject: str
@@ -41,6 +43,7 @@ class Person(msgspec.Struct, frozen=True):
     nonce: str | None = None
     id_token_claims: tuple[str, ...] = ()
     userinfo_claims: tuple[str, ...] = ()
+    position: int = 0
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -120,7 +123,7 @@ class Grant(msgspec.Struct):
             case events.GrantRevoked():
                 self.revoked = True
             case other:
-                self._begun(other)
+                self._begun(other, fact.position)
         self.version = fact.version
 
     def expired(self, now: float) -> bool:
@@ -130,17 +133,17 @@ class Grant(msgspec.Struct):
             or all(part is None or part.expires_at <= now for part in (self.refresh, self.code, self.device))
         )
 
-    def _begun(self, event: events.Event) -> None:
+    def _begun(self, event: events.Event, position: int) -> None:
         match event:
             case events.AuthorizationGranted() as granted:
-                self.person = _person(granted)
+                self.person = _person(granted, position)
                 self.code = _code(granted)
             case events.AuthorizationRedeemed() if self.code is not None:
                 self.code = msgspec.structs.replace(self.code, redeemed=True)
             case events.DeviceRequested() as requested:
                 self.device = _device(requested)
             case events.DeviceApproved() as approved:
-                self.person = _approver(approved)
+                self.person = _approver(approved, position)
             case events.DeviceDenied() if self.device is not None:
                 self.device = msgspec.structs.replace(self.device, denied=True)
             case events.DeviceRedeemed() if self.device is not None:
@@ -217,7 +220,7 @@ def _token(event: events.TokenIssued | events.TokenRefreshed) -> Token:
     )
 
 
-def _person(granted: events.AuthorizationGranted) -> Person:
+def _person(granted: events.AuthorizationGranted, position: int) -> Person:
     return Person(
         client_id=granted.client_id,
         subject=granted.subject,
@@ -230,10 +233,11 @@ def _person(granted: events.AuthorizationGranted) -> Person:
         nonce=granted.nonce,
         id_token_claims=granted.id_token_claims,
         userinfo_claims=granted.userinfo_claims,
+        position=position,
     )
 
 
-def _approver(approved: events.DeviceApproved) -> Person:
+def _approver(approved: events.DeviceApproved, position: int) -> Person:
     return Person(
         client_id=approved.client_id,
         subject=approved.subject,
@@ -243,6 +247,7 @@ def _approver(approved: events.DeviceApproved) -> Person:
         auth_time=approved.auth_time,
         amr=approved.amr,
         acr=approved.acr,
+        position=position,
     )
 
 

@@ -20,8 +20,8 @@ class LoginFailures:
     """When sign-ins failed, in seconds: the latest `kept` of each account, of each unknown name and of each source.
 
     Of each of the three kinds, at most `limit` are held, those that failed most recently. Names that are nobody's are
-    held apart, so that making them up pushes no account out. A passkey cannot be guessed, so it counts for its source
-    alone, and nobody can lock a person out of it.
+    held apart, so that making them up pushes no account out. A passkey cannot be guessed, so one that fails counts for
+    nothing.
     """
 
     def __init__(self, kept: int = 50, limit: int = 100_000) -> None:
@@ -40,14 +40,13 @@ class LoginFailures:
     def apply(self, fact: Fact) -> None:
         """Fold one event, in whatever order."""
         event = fact.event
-        if not isinstance(event, events.LoginFailed):
+        if not isinstance(event, events.LoginFailed) or event.method == _CANNOT_BE_GUESSED:
             return
         moment = fact.recorded_at.timestamp()
-        if event.method != _CANNOT_BE_GUESSED:
-            if event.subject:
-                self._accounts.add(event.subject, moment)
-            elif event.name_digest:
-                self._names.add(event.name_digest, moment)
+        if event.subject:
+            self._accounts.add(event.subject, moment)
+        elif event.name_digest:
+            self._names.add(event.name_digest, moment)
         if fact.source:
             self._sources.add(network_of(fact.source), moment)
 

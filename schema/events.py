@@ -282,7 +282,8 @@ class LoginFailed(Event, frozen=True, kw_only=True):
 class SessionStarted(Event, frozen=True, kw_only=True):
     """Somebody signed in; its stream is the session, whose id is the `sid` of ID tokens.
 
-    `digest` is that of the cookie's handle. `amr` says how (RFC 8176), `acr` how strongly.
+    `digest` is that of the cookie's handle. `amr` says how (RFC 8176), `acr` how strongly. `client_id` is there where
+    an application sent the person.
     """
 
     TYPE: ClassVar[str] = "session.started"
@@ -293,6 +294,7 @@ class SessionStarted(Event, frozen=True, kw_only=True):
     amr: tuple[str, ...]
     acr: str
     user_agent: str | None = None
+    client_id: str | None = None
 
 
 class SessionRenewed(Event, frozen=True, kw_only=True):
@@ -306,6 +308,7 @@ class SessionRenewed(Event, frozen=True, kw_only=True):
     amr: tuple[str, ...]
     acr: str
     user_agent: str | None = None
+    client_id: str | None = None
 
 
 class SessionEnded(Event, frozen=True, kw_only=True):

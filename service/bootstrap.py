@@ -29,6 +29,7 @@ from service.keys.master import MasterKeyError, load_keys
 from service.keys.ring import KeyRing
 from service.keys.vault import Vault
 from service.oidc.backchannel import Backchannel
+from service.sessions.aftermath import Aftermath
 from service.settings import Settings, SettingsError
 from service.sign_in.recall import recall_login_failures
 from service.telemetry.metrics import Metrics, committed
@@ -152,7 +153,12 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
 async def run_worker(settings: Settings, listener: socket.socket) -> None:
     """Serve HTTP on a bound socket until SIGINT or SIGTERM. Raises as `open_worker` does."""
     async with open_worker(settings) as core:
-        await serve(create_app(core), listener)
+        aftermath = asyncio.create_task(Aftermath(core).run(), name="sessions-aftermath")
+        try:
+            await serve(create_app(core), listener)
+        finally:
+            aftermath.cancel()
+            await asyncio.gather(aftermath, return_exceptions=True)
 
 
 async def ensure_master_key(settings: Settings) -> None:

@@ -17,6 +17,7 @@ PREFIX = "TALLYSTICK_"
 
 Seconds = Annotated[float, Meta(gt=0, le=3_600)]
 SigningAlgorithm = Literal["ES256", "EdDSA", "RS256", "PS256"]
+SessionEndRevokes = Literal["online", "all", "none"]
 
 
 class SettingsError(Exception):
@@ -51,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     device_interval: Annotated[int, Meta(ge=1, le=60)] = 5
 
     session_lifetime: Annotated[int, Meta(ge=1)] = 43_200
-    session_end_revokes: Literal["online", "all", "none"] = "online"
+    session_end_revokes: SessionEndRevokes = "online"
     login_failures_window: Annotated[int, Meta(ge=1, le=86_400)] = 900
     login_failures_per_account: Annotated[int, Meta(ge=1)] = 10
     login_failures_per_source: Annotated[int, Meta(ge=1)] = 50

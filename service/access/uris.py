@@ -26,6 +26,8 @@ def redirect_uri_problem(uri: str) -> str | None:
     It must be absolute, without a fragment (RFC 6749 section 3.1.2), and https, http on a loopback address
     or a private-use scheme (RFC 8252 sections 7.1 and 7.3).
     """
+    if "*" in uri:
+        return "has a *, which would stand for itself alone: a redirect URI is compared character by character"
     parts, problem = _absolute(uri)
     if parts is None:
         return problem

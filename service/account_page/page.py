@@ -12,14 +12,12 @@ from service.account_page.security import NOTICES
 from service.account_page.sessions import LivingSession, end_sessions, living_sessions
 from service.accounts.factors import Factors
 from service.browser.sign_in_request import SignInRequest, sign_in_first
-from service.browser.visit import SignedIn, Visit, VisitSteps, page_endpoint
+from service.browser.visit import ACTION_METHODS, READ_METHODS, SignedIn, Visit, VisitSteps, page_endpoint
 from service.endpoints.core import Core
-from service.errors import MethodNotAllowed
 from service.http.response import Response
 from service.pages.models import AccountPage, PasskeyLine, SessionLine
 
 _ACCOUNT = "/account"
-_READS = frozenset({"GET", "HEAD"})
 _NOTICES = NOTICES | {
     "session_ended": "That browser is signed out.",
     "other_sessions_ended": "Every other browser is signed out.",
@@ -32,10 +30,10 @@ OwnerSteps = Callable[[Visit, SignedIn], Awaitable[Response]]
 def account_endpoints(core: Core) -> dict[str, ASGIApp]:
     """The page and its forms by their paths; who opens the bare address of the server is led to the page."""
     return {
-        "/": page_endpoint(core, "account", _lead),
-        _ACCOUNT: page_endpoint(core, "account", _for_owner(_show)),
-        "/account/sessions/end": page_endpoint(core, "account_sessions", _for_owner(end_sessions)),
-        "/account/apps/withdraw": page_endpoint(core, "account_apps", _for_owner(withdraw_app)),
+        "/": page_endpoint(core, "account", _lead, READ_METHODS),
+        _ACCOUNT: page_endpoint(core, "account", _for_owner(_show), READ_METHODS),
+        "/account/sessions/end": page_endpoint(core, "account_sessions", _for_owner(end_sessions), ACTION_METHODS),
+        "/account/apps/withdraw": page_endpoint(core, "account_apps", _for_owner(withdraw_app), ACTION_METHODS),
     }
 
 
@@ -49,12 +47,10 @@ def _for_owner(steps: OwnerSteps) -> VisitSteps:
 
 
 async def _lead(visit: Visit) -> Response:
-    _only_reads(visit)
     return visit.redirect(_ACCOUNT)
 
 
 async def _show(visit: Visit, owner: SignedIn) -> Response:
-    _only_reads(visit)
     core, account = visit.core, owner.account
     options, state = Factors(core).new_passkey_request(visit.browser, account)
     page = AccountPage(
@@ -85,8 +81,3 @@ def _session_line(living: LivingSession, owner: SignedIn) -> SessionLine:
         browser=browser_name(living.session.user_agent),
         current=living.session_id == owner.session_id,
     )
-
-
-def _only_reads(visit: Visit) -> None:
-    if visit.request.method not in _READS:
-        raise MethodNotAllowed(allowed="GET")

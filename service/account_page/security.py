@@ -14,23 +14,22 @@ from service.account_page.security_change import NOTICES, RECENT, OwnerSteps, fo
 from service.account_page.security_passkeys import passkeys
 from service.account_page.security_password import password
 from service.account_page.security_totp import recovery_codes, totp
-from service.browser.visit import page_endpoint
+from service.browser.visit import ACTION_METHODS, FORM_METHODS, Methods, page_endpoint
 from service.endpoints.core import Core
 from service.sign_in.throttle import Throttle
 
 __all__ = ["NOTICES", "RECENT", "security_endpoints"]
 
 
-def security_endpoints(core: Core) -> dict[str, ASGIApp]:
-    """The endpoints by path."""
-    throttle = Throttle(core.state.login_failures, core.settings)
-    steps: dict[str, OwnerSteps] = {
-        "password": partial(password, throttle),
-        "totp": totp,
-        "recovery-codes": recovery_codes,
-        "passkeys": passkeys,
+def security_endpoints(core: Core, throttle: Throttle) -> dict[str, ASGIApp]:
+    """The endpoints by path. `throttle` is the one of the worker."""
+    steps: dict[str, tuple[OwnerSteps, Methods]] = {
+        "password": (partial(password, throttle), FORM_METHODS),
+        "totp": (totp, ACTION_METHODS),
+        "recovery-codes": (recovery_codes, ACTION_METHODS),
+        "passkeys": (passkeys, ACTION_METHODS),
     }
     return {
-        f"/account/{part}": page_endpoint(core, f"account_{part.replace('-', '_')}", for_owner(each))
-        for part, each in steps.items()
+        f"/account/{part}": page_endpoint(core, f"account_{part.replace('-', '_')}", for_owner(each), methods)
+        for part, (each, methods) in steps.items()
     }

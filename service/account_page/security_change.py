@@ -27,7 +27,7 @@ NOTICES: dict[str, str] = {
     "password_changed": "Your password is changed, and every other browser is signed out.",
     "totp_added": "Your authenticator app is added. Make recovery codes, unless you have some.",
     "totp_removed": "Your authenticator app is removed.",
-    "passkey_added": "Your passkey is added. Make recovery codes, unless you have some.",
+    "passkey_added": "Your passkey is added.",
     "passkey_removed": "Your passkey is removed. You may delete it from your device too.",
 }
 """What the account page says after a change, by the code in its query (`done`)."""

@@ -13,7 +13,7 @@ from service.http.request import required
 from service.http.response import Response
 from service.journal.port import AlreadyUsed
 from service.printable import readable
-from service.sessions.start import start_session
+from service.sessions.start import renew_session
 
 _MOST = 20
 _LONGEST_LABEL = 64
@@ -48,7 +48,7 @@ async def _add(visit: Visit, owner: SignedIn, form: dict[str, str]) -> Response:
     except AlreadyUsed:
         raise _refusal("used before") from None
     # It has just verified the person here: this session is as strong now as one that was started with it.
-    await start_session(visit, owner.account, tuple(dict.fromkeys((*owner.session.amr, "pop", "user"))))
+    await renew_session(visit, owner, owner.account, tuple(dict.fromkeys((*owner.session.amr, "pop", "user"))))
     return done(visit, "passkey_added")
 
 

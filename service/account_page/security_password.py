@@ -11,12 +11,12 @@ from service.accounts.passwords import PasswordsBusy
 from service.accounts.text import normal_password
 from service.accounts.vault import keeping_password, kept_password
 from service.browser.visit import SignedIn, Visit
-from service.errors import InvalidRequest, MethodNotAllowed
+from service.errors import InvalidRequest
 from service.http.request import required
 from service.http.response import Response
 from service.journal.port import JournalUnavailable
 from service.pages.models import ChangePasswordPage
-from service.sessions.start import start_session
+from service.sessions.start import renew_session
 from service.sign_in.failure import login_failed
 from service.sign_in.throttle import Throttle
 
@@ -32,8 +32,6 @@ async def password(throttle: Throttle, visit: Visit, owner: SignedIn) -> Respons
         raise InvalidRequest("no_password", "This account has no password that could be changed.")
     if visit.request.method in _READS:
         return _page(visit, owner)
-    if visit.request.method != "POST":
-        raise MethodNotAllowed(allowed="GET or POST")
     try:
         form = await visit.form()
         problem = await _problem(throttle, visit, owner, form)
@@ -67,7 +65,7 @@ async def _change(visit: Visit, owner: SignedIn, new: str) -> Response:
     change = Change((AccountPasswordSet(subject=subject),), vault=keeping_password(kept))
     appended = await commit_change(visit, owner, lambda _: change)
     account = msgspec.structs.replace(owner.account, sessions_after=appended.last)
-    await start_session(visit, account, owner.session.amr)
+    await renew_session(visit, owner, account, owner.session.amr)
     return done(visit, "password_changed")
 
 

@@ -26,7 +26,7 @@ from service.http.request import required
 from service.http.response import Response
 from service.journal.port import AlreadyUsed
 from service.pages.models import RecoveryCodesPage, TotpPage
-from service.sessions.start import start_session
+from service.sessions.start import renew_session
 from service.tokens.seal import NotSealed
 
 _LIFETIME = 600
@@ -97,7 +97,7 @@ async def _confirm(visit: Visit, owner: SignedIn, form: dict[str, str]) -> Respo
         wrong = InvalidRequest("wrong_otp", "That is not the code that the app shows now. Try the next one.")
         return _enrolment_page(visit, owner, enrolment.secret, await refused(visit, wrong))
     # The app has just been used here: this session is as strong now as one that was started with it.
-    await start_session(visit, owner.account, tuple(dict.fromkeys((*owner.session.amr, "otp"))))
+    await renew_session(visit, owner, owner.account, tuple(dict.fromkeys((*owner.session.amr, "otp"))))
     return done(visit, "totp_added")
 
 

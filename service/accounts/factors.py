@@ -66,13 +66,14 @@ class Factors:
         """
         digest = code_digest(self._core.digester, account.subject, code)
         stream, accounts = account_stream(account.name), self._core.state.accounts
+        actor = f"account:{account.subject}"  # who has the code, after the password, has shown who they are
         for _ in range(_ATTEMPTS):
             if digest is None or digest not in accounts.by_subject[account.subject].recovery_digests:
                 return False
             used = RecoveryCodeUsed(subject=account.subject, digest=digest)
             try:
                 appended = await self._core.journal.append(
-                    Append(stream, accounts.version_of(stream), (used,), context)
+                    Append(stream, accounts.version_of(stream), (used,), context._replace(actor=actor))
                 )
             except VersionConflict:
                 await self._core.follower.refresh()

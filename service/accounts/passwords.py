@@ -66,7 +66,10 @@ class Passwords:
         """Whether it is the password of that hash.
 
         Where there is no account, or none with a password, `kept` is None: it takes as long all the same, so that
-        time tells nobody which names exist. Raises PasswordsBusy, or InvalidHashError for a hash that is damaged.
+        time tells nobody which names exist. It is the time of today's parameters: after a change of them, a hash
+        takes another one until its owner has signed in (the ADR says why that is let be).
+
+        Raises PasswordsBusy, or InvalidHashError for a hash that is damaged.
         """
         known = kept or self._decoy
         try:

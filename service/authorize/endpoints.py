@@ -26,10 +26,10 @@ from service.authorize.request import (
     state_of,
 )
 from service.browser.sign_in_request import SignInRequest, sign_in_first
-from service.browser.visit import SignedIn, Visit, page_endpoint
+from service.browser.visit import ACTION_METHODS, SignedIn, Visit, page_endpoint
 from service.decisions.person import scopes_of_person
 from service.endpoints.core import Core
-from service.errors import InvalidRequest, MethodNotAllowed, Rejection
+from service.errors import InvalidRequest, Rejection
 from service.http.request import required
 from service.http.response import Response, redirect
 from service.tokens.seal import NotSealed
@@ -42,9 +42,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 def authorize_endpoints(core: Core) -> dict[str, ASGIApp]:
     """The endpoints by path."""
     return {
-        "/oauth2/authorize": page_endpoint(core, "authorize", authorize),
-        "/oauth2/authorize/resume": page_endpoint(core, "authorize", resume),
-        "/consent": page_endpoint(core, "consent", consent),
+        "/oauth2/authorize": page_endpoint(core, "authorize", authorize, ("GET", "POST")),
+        "/oauth2/authorize/resume": page_endpoint(core, "authorize", resume, ("GET",)),
+        "/consent": page_endpoint(core, "consent", consent, ACTION_METHODS),
     }
 
 
@@ -58,8 +58,6 @@ async def authorize(visit: Visit) -> Response:
 
 async def resume(visit: Visit) -> Response:
     """Go on with a request, once somebody signed in."""
-    if visit.request.method != "GET":
-        raise MethodNotAllowed(allowed="GET")
     request = _opened(visit, AuthorizationRequest, visit.query())
     target = _target_of(visit, request)
     return await _told(visit, target, _go_on(visit, target, request))
@@ -88,11 +86,19 @@ def _opened(visit: Visit, kind: type[T], parameters: Mapping[str, str]) -> T:
     try:
         return visit.core.sealer.open(kind, required(parameters, "request"))
     except NotSealed:
-        raise InvalidRequest("stale_request", "This page is out of date. Start again from the application.") from None
+        raise _stale() from None
 
 
 def _target_of(visit: Visit, request: AuthorizationRequest) -> Target:
-    return prove_target(visit, request.client_id, request.redirect_uri, request.response_mode, request.state)
+    """Raises InvalidRequest, also where the client that asked was removed and another one has its id."""
+    target = prove_target(visit, request.client_id, request.redirect_uri, request.response_mode, request.state)
+    if target.client.since != request.client_since:
+        raise _stale()
+    return target
+
+
+def _stale() -> InvalidRequest:
+    return InvalidRequest("stale_request", "This page is out of date. Start again from the application.")
 
 
 async def _told(visit: Visit, target: Target, steps: Awaitable[Response]) -> Response:

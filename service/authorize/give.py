@@ -13,7 +13,7 @@ from service.authorize.decide import Give
 from service.authorize.request import AuthorizationRequest
 from service.browser.visit import SignedIn, Visit
 from service.errors import AccessDenied
-from service.grants.consents import allow
+from service.grants.consents import allow, allows
 from service.grants.revoke import revoke_grant
 from service.tokens.handles import AUTHORIZATION_CODE, new_handle
 
@@ -71,7 +71,7 @@ def _claims(names: tuple[str, ...], given: Give) -> tuple[str, ...]:
 async def _must_stand(
     visit: Visit, client: Client, signed_in: SignedIn, given: Give, grant_id: UUID, position: int
 ) -> None:
-    """Revoke the grant if session or consent ended before it was committed.
+    """Revoke the grant if session, client or consent ended before it was committed.
 
     Whoever ends one of them revokes the grants that they find behind it; this one they may not have found.
     """
@@ -81,8 +81,7 @@ async def _must_stand(
     session = await core.sessions.get(signed_in.session_id)
     account = core.state.accounts.by_subject.get(subject)
     alive = session is not None and session.alive(account, time.time())
-    consented = given.wanted <= core.state.consents.scopes(subject, client.client_id)
-    if alive and (consented or client.settings.first_party):
+    if alive and allows(core, subject, client, given.wanted):
         return
     revoked = await revoke_grant(core, visit.exchange.context, grant_id, "taken_back_meanwhile")
     if revoked is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from service.errors import InvalidRequest, MethodNotAllowed
+from service.errors import InvalidRequest
 from service.http.request import HttpRequest, parse_fields
 
 RESOURCE = "resource"
@@ -46,12 +46,7 @@ Sent = Mapping[str, tuple[str, ...]]
 
 async def sent_parameters(request: HttpRequest) -> Sent:
     """What was sent, unknown parameters too. Raises InvalidRequest or MethodNotAllowed."""
-    if request.method == "GET":
-        raw = request.query
-    elif request.method == "POST":
-        raw = await request.form_body(REQUEST_LIMIT)
-    else:
-        raise MethodNotAllowed(allowed="GET, POST")
+    raw = request.query if request.method == "GET" else await request.form_body(REQUEST_LIMIT)
     if len(raw) > REQUEST_LIMIT:
         raise InvalidRequest("too_large", "The request is too large.")
     return parse_fields(raw, _KNOWN)

@@ -46,10 +46,12 @@ class AuthorizationRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     `after` is a position of the journal: who signed in behind it did so because of this request. `subjects` are those
     that the person must have, as this client knows them. One of `acr_values` must be had if `acr_essential`. Which
-    APIs it is for where it names none is said by `as_of_now`.
+    APIs it is for where it names none is said by `as_of_now`. `client_since` tells the client from a later one of its
+    id.
     """
 
     client_id: str
+    client_since: int
     redirect_uri: str
     response_mode: ResponseMode
     scopes: frozenset[str]
@@ -92,6 +94,7 @@ def read_request(core: Core, client: Client, redirect_uri: str, sent: Sent, afte
     asked = _asked(core, client, parameters.get("scope"), sent.get(RESOURCE, ()))
     return AuthorizationRequest(
         client_id=client.client_id,
+        client_since=client.since,
         redirect_uri=redirect_uri,
         response_mode=response_mode_of(sent),
         scopes=asked.scopes,

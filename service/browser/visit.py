@@ -24,7 +24,7 @@ from service.browser.cookies import (
 )
 from service.endpoints.core import Core
 from service.endpoints.exchange import Exchange, endpoint_of
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, MethodNotAllowed
 from service.http.request import parse_form
 from service.http.response import Answers, Header, Response, html, redirect
 from service.pages.models import ErrorPage, Page
@@ -125,13 +125,25 @@ class Visit:
 
 VisitSteps = Callable[[Visit], Awaitable[Response]]
 
+Methods = tuple[str, ...]
+"""The methods that a page takes."""
 
-def page_endpoint(core: Core, name: str, steps: VisitSteps) -> ASGIApp:
-    """An ASGI application that runs the steps of a page and answers whatever comes of them as a page."""
-    return endpoint_of(core, name, partial(_visit, steps), PAGE_ANSWERS)
+READ_METHODS: Methods = ("GET", "HEAD")
+ACTION_METHODS: Methods = ("POST",)
+FORM_METHODS: Methods = (*READ_METHODS, *ACTION_METHODS)
 
 
-async def _visit(steps: VisitSteps, exchange: Exchange) -> Response:
+def page_endpoint(core: Core, name: str, steps: VisitSteps, methods: Methods) -> ASGIApp:
+    """An ASGI application that runs the steps of a page and answers whatever comes of them as a page.
+
+    Other methods than `methods` are refused before anything else is looked at.
+    """
+    return endpoint_of(core, name, partial(_visit, steps, methods), PAGE_ANSWERS)
+
+
+async def _visit(steps: VisitSteps, methods: Methods, exchange: Exchange) -> Response:
+    if exchange.request.method not in methods:
+        raise MethodNotAllowed(allowed=", ".join(methods))
     visit = Visit(exchange)
     await visit.open()
     return await steps(visit)

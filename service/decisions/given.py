@@ -1,4 +1,4 @@
-"""Does a grant that a person gave still stand: client, account and consent, as of now."""
+"""Does a grant that a person gave still stand: client, account, session and consent, as of now."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from projections.accounts import Account
 from projections.grants import Grant, Person
 from projections.state import WorkerState
 from service.errors import InvalidGrant, UnauthorizedClient
+from service.oidc.scopes import OFFLINE_ACCESS
+from service.settings import SessionEndRevokes
 
 REFUSED = "The code or token is not valid."
 """All that a caller learns of a code or refresh token that is refused, whatever the reason."""
@@ -25,22 +27,46 @@ def handle_id(grant_id: UUID) -> str:
     return f"{grant_id}.0"
 
 
-def decide_giver(state: WorkerState, client: Client, grant_id: UUID, grant: Grant, person: Person) -> Account:
+def hangs_on_session(person: Person, revokes: SessionEndRevokes) -> bool:
+    """Whether a grant ends with the session that it was given in."""
+    match revokes:
+        case "all":
+            return True
+        case "none":
+            return False
+        case "online":
+            return OFFLINE_ACCESS not in person.scope.split(" ")
+
+
+def decide_giver(
+    state: WorkerState,
+    client: Client,
+    grant_id: UUID,
+    grant: Grant,
+    person: Person,
+    *,
+    session_end_revokes: SessionEndRevokes,
+) -> Account:
     """The account of the person, if the grant that they gave this client still stands.
 
-    `grant_id` tells when it began (UUIDv7): what an earlier client of the same id was given is not this one's. Raises
-    InvalidGrant with the reason that only the audit learns.
+    What an earlier client of the same id was given is not this one's. Where the person's sessions were ended since, by
+    another password say, what nobody has redeemed yet is over as well. Raises InvalidGrant with the reason that only
+    the audit learns.
     """
-    began = (grant_id.int >> 80) // 1_000
     account = state.accounts.by_subject.get(person.subject)
     if grant.revoked:
         raise _refused("grant_revoked", grant_id)
-    if began < client.since:
+    if grant.position < client.since:
         raise _refused("client_replaced", grant_id)
     if account is None or not account.enabled:
         raise _refused("account_disabled", grant_id)
     if grant.position <= account.grants_after:
         raise _refused("account_signed_out", grant_id)
+    redeemed = grant.last_number > 0
+    if person.position < account.sessions_after and not (
+        redeemed and not hangs_on_session(person, session_end_revokes)
+    ):
+        raise _refused("account_sessions_ended", grant_id)
     if not client.settings.first_party and not state.consents.scopes(person.subject, client.client_id):
         raise _refused("consent_withdrawn", grant_id)
     return account

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from projections.access_model import AccessModel, Client
 from projections.accounts import Accounts
-from projections.grants import Grant, Token
+from projections.grants import Grant, Person, Token
+from service.decisions.given import hangs_on_session
 from service.errors import TokenNotActive, UnauthorizedClient
+from service.settings import SessionEndRevokes
 
 
 def check_introspector(caller: Client) -> None:
@@ -24,6 +26,7 @@ def decide_active(
     now: float,
     *,
     issuer: str,
+    session_end_revokes: SessionEndRevokes,
 ) -> Token:
     """The token, if it is active for the caller. Raises TokenNotActive with the reason that only the audit learns.
 
@@ -34,25 +37,42 @@ def decide_active(
         raise _inactive("token_expired" if 0 < number <= grant.last_number else "token_unknown", token_id)
     if token.audience == issuer or token.audience not in caller.settings.introspects:
         raise _inactive("token_of_other_audience", token_id)
-    check_alive(access, accounts, grant, token, token_id, now)
+    check_alive(access, accounts, grant, token, token_id, now, session_end_revokes=session_end_revokes)
     return token
 
 
-def check_alive(access: AccessModel, accounts: Accounts, grant: Grant, token: Token, token_id: str, now: float) -> None:
-    """Raise TokenNotActive unless token, client and account are all good now."""
+def check_alive(
+    access: AccessModel,
+    accounts: Accounts,
+    grant: Grant,
+    token: Token,
+    token_id: str,
+    now: float,
+    *,
+    session_end_revokes: SessionEndRevokes,
+) -> None:
+    """Raise TokenNotActive unless token, client, account and session are all good now."""
     if grant.revoked or token.revoked:
         raise _inactive("token_revoked", token_id)
     if token.expires_at <= now:
         raise _inactive("token_expired", token_id)
     owner = access.clients.get(token.client_id)
-    if owner is None or not owner.enabled or token.issued_at < owner.since:
+    if owner is None or not owner.enabled or grant.position < owner.since:
         raise _inactive("client_disabled", token_id)
     if grant.person is not None:
-        account = accounts.by_subject.get(grant.person.subject)
-        if account is None or not account.enabled:
-            raise _inactive("account_disabled", token_id)
-        if grant.position <= account.grants_after:
-            raise _inactive("account_signed_out", token_id)
+        _check_giver(accounts, grant, grant.person, token_id, session_end_revokes)
+
+
+def _check_giver(
+    accounts: Accounts, grant: Grant, person: Person, token_id: str, session_end_revokes: SessionEndRevokes
+) -> None:
+    account = accounts.by_subject.get(person.subject)
+    if account is None or not account.enabled:
+        raise _inactive("account_disabled", token_id)
+    if grant.position <= account.grants_after:
+        raise _inactive("account_signed_out", token_id)
+    if person.position < account.sessions_after and hangs_on_session(person, session_end_revokes):
+        raise _inactive("account_sessions_ended", token_id)
 
 
 def _inactive(reason: str, token_id: str) -> TokenNotActive:

@@ -48,16 +48,17 @@ def decide_asked(
     allowed = access.scopes_of(client) & _with_identity(access, named)
     if not wanted <= allowed:
         raise InvalidScope(
-            "scope_not_allowed", "The scope is more than this client may ask for.", detail=listed(wanted - allowed)
+            "scope_not_allowed",
+            "The scope is more than this client may ask for, of the resources asked for.",
+            detail=listed(wanted - allowed),
         )
     return Asked(wanted, tuple(uri for uri in named if resources or of_apis & access.resources[uri].scopes.keys()))
 
 
 def scopes_of_person(access: AccessModel, account: Account, scopes: Iterable[str]) -> frozenset[str]:
-    """The scopes that a person can give. One that some role has takes such a role; any other is theirs to give."""
-    governed = frozenset[str]().union(*(role.scopes for role in access.roles.values()))
+    """The scopes that a person can give. One that a role has, or ever had, takes such a role; any other is theirs."""
     theirs = frozenset[str]().union(*(access.roles[name].scopes for name in account.roles if name in access.roles))
-    return frozenset(scope for scope in scopes if scope not in governed or scope in theirs)
+    return frozenset(scope for scope in scopes if scope not in access.governed or scope in theirs)
 
 
 def decide_person_terms(

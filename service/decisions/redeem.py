@@ -3,8 +3,10 @@
 Who presents a code must be the client that it was issued to before anything happens to it. Another one that got hold of
 it is refused and no more: it can neither use the code up nor have the grant revoked, which would let anyone who sees a
 code end another's grant. Nor does a wrong redirect URI or verifier use it up: it takes the right ones to redeem it, and
-they cannot be guessed in its lifetime. A second use by the right client revokes the grant, whatever else it presents,
-for that the code is about is what matters.
+they cannot be guessed in its lifetime. A second use by the right client revokes the grant while the code would still
+have lived, whatever else it presents, for that the code is about is what matters; later only with its verifier. A code
+is in histories and logs for good, and a public client is whoever names it: who finds one there could else end a grant
+of months ago.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from service.decisions.given import REFUSED, decide_giver, handle_id
 from service.decisions.issue import Terms
 from service.decisions.person import decide_person_terms
 from service.errors import InvalidGrant, InvalidRequest
+from service.settings import SessionEndRevokes
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
@@ -64,6 +67,7 @@ def decide_redemption(
     *,
     issuer: str,
     default_lifetime: int,
+    session_end_revokes: SessionEndRevokes,
     now: int,
 ) -> Redeemable | CodeReused:
     """What a presented code is worth. Raises InvalidGrant or InvalidTarget; both leave the code as it was."""
@@ -72,9 +76,9 @@ def decide_redemption(
         raise InvalidGrant("code_unknown", REFUSED, token_digest=presented.digest)
     if person.client_id != client.client_id:
         raise _refused("code_of_other_client", grant_id)
-    if code.redeemed and not grant.revoked:
+    if code.redeemed and not grant.revoked and (code.expires_at > now or _is_verified(code, presented)):
         return CodeReused()
-    account = decide_giver(state, client, grant_id, grant, person)
+    account = decide_giver(state, client, grant_id, grant, person, session_end_revokes=session_end_revokes)
     _check_bound(code, presented, grant_id, now)
     terms = decide_person_terms(
         state.access,
@@ -94,8 +98,13 @@ def _check_bound(code: Code, presented: CodePresented, grant_id: UUID, now: int)
         raise _refused("code_expired", grant_id)
     if code.redirect_uri != presented.redirect_uri:
         raise _refused("redirect_uri_mismatch", grant_id)
-    if not hmac.compare_digest(_challenge(presented.code_verifier), code.code_challenge):
+    if not _is_verified(code, presented):
         raise _refused("code_verifier_mismatch", grant_id)
+
+
+def _is_verified(code: Code, presented: CodePresented) -> bool:
+    """Whether the verifier that came is the one of the code's challenge."""
+    return hmac.compare_digest(_challenge(presented.code_verifier), code.code_challenge)
 
 
 def _challenge(verifier: str) -> str:

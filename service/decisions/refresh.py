@@ -91,7 +91,7 @@ def decide_refresh(
     use = use_of(refresh, client, presented.digest, settings, now)
     if use == "reuse" and not grant.revoked:
         return RefreshReused(refresh.generation)
-    account = decide_giver(state, client, grant_id, grant, person)
+    account = decide_giver(state, client, grant_id, grant, person, session_end_revokes=settings.session_end_revokes)
     _check_lifetime(refresh, grant_id, settings, now)
     terms = decide_person_terms(
         state.access,

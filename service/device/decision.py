@@ -84,8 +84,8 @@ async def _approve(visit: Visit, who: SignedIn, grant_id: UUID, shown: frozenset
 async def _check_still_wanted(
     visit: Visit, who: SignedIn, request: DeviceRequest, scopes: frozenset[str], appended: Appended
 ) -> None:
-    """Whoever ended the session or withdrew the consent meanwhile may have been too early to see the grant: it ends
-    here. Raises AccessDenied or JournalUnavailable.
+    """Whoever ended the session, removed the client or withdrew the consent meanwhile may have been too early to see
+    the grant: it ends here. Raises AccessDenied or JournalUnavailable.
     """
     core = visit.core
     await core.follower.folded(appended.last)
@@ -97,7 +97,7 @@ async def _check_still_wanted(
     last = await revoke_grant(core, visit.exchange.context, request.grant_id, "taken_back_meanwhile")
     if last is not None:
         await core.follower.settled(last)
-    raise AccessDenied("taken_back_meanwhile", "You signed out, or withdrew what you allow this application.")
+    raise AccessDenied("taken_back_meanwhile", "You signed out, or this application is not allowed any more.")
 
 
 async def _deny(visit: Visit, who: SignedIn, grant_id: UUID) -> Response:

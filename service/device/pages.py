@@ -13,7 +13,7 @@ from litestar.types import ASGIApp
 
 from service.authorize.consent_page import scope_groups
 from service.browser.sign_in_request import SignInRequest, sign_in_first
-from service.browser.visit import SignedIn, Visit, page_endpoint
+from service.browser.visit import FORM_METHODS, SignedIn, Visit, page_endpoint
 from service.device.codes import normal_user_code, shown
 from service.device.decision import DeviceLook, decide
 from service.device.guesses import Guesses
@@ -31,8 +31,8 @@ def device_endpoints(core: Core) -> dict[str, ASGIApp]:
     """The pages by their paths."""
     guesses = Guesses(core.state.wrong_user_codes, core.settings)
     return {
-        "/device": page_endpoint(core, "device", partial(_device, guesses)),
-        "/device/decision": page_endpoint(core, "device_decision", _decision),
+        "/device": page_endpoint(core, "device", partial(_device, guesses), FORM_METHODS),
+        "/device/decision": page_endpoint(core, "device_decision", _decision, FORM_METHODS),
     }
 
 

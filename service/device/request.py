@@ -77,7 +77,7 @@ async def read_request(core: Core, grant_id: UUID, account: Account, now: float)
         grant_id=grant_id,
         version=grant.version,
         device=grant.device,
-        client=_client_of(core, grant_id, grant.device),
+        client=_client_of(core, grant, grant.device),
         requested_at=int(recorded[0].recorded_at.timestamp()),
         requested_from=recorded[0].source,
     )
@@ -107,12 +107,12 @@ def _refuse_over(grant: Grant, device: Device, account: Account, now: float) -> 
         raise InvalidGrant("user_code_used", NOT_VALID)
 
 
-def _client_of(core: Core, grant_id: UUID, device: Device) -> Client:
-    """The client that asks, and not one that got its name later: the id tells when the grant began (UUIDv7).
+def _client_of(core: Core, grant: Grant, device: Device) -> Client:
+    """The client that asks, and not one that got its name later.
 
     Raises InvalidGrant.
     """
     client = core.state.access.clients.get(device.client_id)
-    if client is None or not client.enabled or (grant_id.int >> 80) // 1_000 < client.since:
+    if client is None or not client.enabled or grant.position < client.since:
         raise InvalidGrant("user_code_of_disabled_client", NOT_VALID)
     return client

@@ -80,7 +80,15 @@ async def _decide(core: Core, caller: Client, text: str) -> ActiveToken:
         found = await core.tokens.find(text)
     access, accounts = core.state.access, core.state.accounts
     token = decide_active(
-        access, accounts, caller, found.grant, found.number, found.token_id, time.time(), issuer=core.issuer
+        access,
+        accounts,
+        caller,
+        found.grant,
+        found.number,
+        found.token_id,
+        time.time(),
+        issuer=core.issuer,
+        session_end_revokes=core.settings.session_end_revokes,
     )
     return _active(token, found, core.issuer, accounts)
 

@@ -99,7 +99,15 @@ async def _active(core: Core, text: str) -> tuple[FoundToken, Token]:
     if token is None:
         reason = "token_expired" if 0 < found.number <= found.grant.last_number else "token_unknown"
         raise TokenNotActive(reason, "The token is not active.", token_id=found.token_id)
-    check_alive(core.state.access, core.state.accounts, found.grant, token, found.token_id, time.time())
+    check_alive(
+        core.state.access,
+        core.state.accounts,
+        found.grant,
+        token,
+        found.token_id,
+        time.time(),
+        session_end_revokes=core.settings.session_end_revokes,
+    )
     return found, token
 
 

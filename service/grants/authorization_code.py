@@ -66,6 +66,7 @@ async def _redeem(
         presented,
         issuer=core.issuer,
         default_lifetime=core.settings.access_token_lifetime,
+        session_end_revokes=core.settings.session_end_revokes,
         now=clock.now(),
     )
     if isinstance(decided, CodeReused):

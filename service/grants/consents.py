@@ -13,6 +13,7 @@ from schema.envelope import Context
 from schema.events import ConsentGranted, ConsentWithdrawn, Event
 from schema.streams import consent_stream
 from service.endpoints.core import Core
+from service.errors import AccessDenied
 from service.grants.revoke import revoke_grant
 from service.journal.port import Append, JournalUnavailable, VersionConflict
 
@@ -56,21 +57,52 @@ async def living_grants(core: Core, account: Account) -> list[LivingGrant]:
 async def allow(core: Core, context: Context, subject: str, client: Client, scopes: frozenset[str]) -> None:
     """Commit that a person allows a client these scopes, unless they did before; known to this worker on return.
 
-    A first-party client needs none. Raises JournalUnavailable.
+    A first-party client needs none. Raises AccessDenied where there is not that client any more, but perhaps another
+    one of its id, or JournalUnavailable.
     """
     for _ in range(_ATTEMPTS):
         if allows(core, subject, client, scopes):
             return
+        if _standing(core, client) is None:
+            raise _gone()
         new = scopes - core.state.consents.scopes(subject, client.client_id)
         event = ConsentGranted(client_id=client.client_id, subject=subject, scopes=tuple(sorted(new)))
         if await _append(core, context, subject, event) is not None:
+            await _check_same(core, context, subject, client)
             return
     raise JournalUnavailable("the consent changes too fast")
 
 
+async def _check_same(core: Core, context: Context, subject: str, client: Client) -> None:
+    """Take a consent back that was committed when its client had been replaced: the new one is not who was meant.
+
+    That of a client which is merely gone is forgotten when its id is registered again. Raises AccessDenied or
+    JournalUnavailable.
+    """
+    if _standing(core, client) is not None:
+        return
+    last = await _withdraw_consent(core, context, subject, client.client_id)
+    if last is not None:
+        await core.follower.settled(last)
+    raise _gone()
+
+
+def _standing(core: Core, client: Client) -> Client | None:
+    """The client as it is now; None if it is gone, disabled or replaced by another one of its id."""
+    known = core.state.access.clients.get(client.client_id)
+    return known if known is not None and known.enabled and known.since == client.since else None
+
+
+def _gone() -> AccessDenied:
+    return AccessDenied("taken_back_meanwhile", "The application was removed or disabled.")
+
+
 def allows(core: Core, subject: str, client: Client, scopes: frozenset[str]) -> bool:
-    """Whether a person allows a client these scopes, as far as this worker knows."""
-    return client.settings.first_party or scopes <= core.state.consents.scopes(subject, client.client_id)
+    """Whether a person allows this very client these scopes, which is there still, as far as this worker knows."""
+    known = _standing(core, client)
+    if known is None:
+        return False
+    return known.settings.first_party or scopes <= core.state.consents.scopes(subject, client.client_id)
 
 
 async def withdraw(core: Core, context: Context, account: Account, client_id: str) -> int | None:

@@ -105,7 +105,9 @@ def _redemption(
 ) -> Redemption:
     """What is to be committed. Raises InvalidGrant, InvalidScope or InvalidTarget."""
     grant_id, grant = asked.grant_id, asked.grant
-    account = decide_giver(core.state, caller.client, grant_id, grant, person)
+    account = decide_giver(
+        core.state, caller.client, grant_id, grant, person, session_end_revokes=core.settings.session_end_revokes
+    )
     terms = decide_person_terms(
         core.state.access,
         caller.client,

@@ -3,7 +3,7 @@
 How a grant is redeemed, whatever proves it (an authorization code, a device code):
 
     async def attempt(grant: Grant) -> Response:
-        account = decide_giver(core.state, client, grant_id, grant, person)     # service/decisions/given.py
+        account = decide_giver(core.state, client, grant_id, grant, person, …)  # service/decisions/given.py
         terms = decide_person_terms(…)                                          # service/decisions/person.py
         redemption = Redemption(GRANT_TYPE, grant_id, grant.version, person, account, terms, DeviceRedeemed(…))
         return await redeem_person_grant(exchange, caller, redemption)

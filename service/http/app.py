@@ -26,6 +26,7 @@ from service.endpoints.userinfo import userinfo_endpoints
 from service.http.cors import cross_origin
 from service.oidc.logout import logout_endpoints
 from service.sign_in.endpoints import sign_in_endpoints
+from service.sign_in.throttle import Throttle
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,7 @@ def create_app(core: Core) -> ASGIApp:
     The hot endpoints do not pass through Litestar: its router and middleware took a fifth of a token request
     (docs/adr/0006-hot-endpoints.md).
     """
+    throttle = Throttle(core.state.login_failures, core.settings)
     hot: dict[str, ASGIApp] = {
         "/oauth2/token": cross_origin(endpoint_of(core, "token", token)),
         "/oauth2/introspect": endpoint_of(core, "introspect", introspect),
@@ -49,10 +51,10 @@ def create_app(core: Core) -> ASGIApp:
         **userinfo_endpoints(core),
         **logout_endpoints(core),
         **asset_endpoints(core),
-        **sign_in_endpoints(core),
+        **sign_in_endpoints(core, throttle),
         **authorize_endpoints(core),
         **account_endpoints(core),
-        **security_endpoints(core),
+        **security_endpoints(core, throttle),
         **device_authorization_endpoints(core),
         **device_endpoints(core),
     }

@@ -2,6 +2,8 @@
 
 A notice goes to the address that the client is registered with and nowhere else: redirects are not followed, cookies
 not kept, and of the answer only the status counts. What became of it is `logout.notified` in the session's stream.
+How many are under way is bounded, in all and for each client, so that one that hangs takes nothing from the others; a
+notice too many is not sent, and journalled as that.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import asyncio
 import logging
 import time
 import uuid
+from collections import Counter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -34,6 +37,7 @@ _LIFETIME = 120
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 _WAITS = (1.0, 4.0)
 _AT_ONCE, _AT_ONCE_PER_CLIENT = 64, 4
+_UNDER_WAY, _UNDER_WAY_PER_CLIENT = 1_000, 200
 _STOP_SECONDS = 5
 _ATTEMPTS = 10
 _DONE = range(200, 300)
@@ -84,14 +88,16 @@ class Backchannel:
         self._http: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._slots_of: dict[str, asyncio.Semaphore] = {}
-        self._recording = asyncio.Lock()
+        self._under_way: Counter[str] = Counter()
 
     def notify(self, context: Context, session_id: UUID, client_id: str, subject: str) -> None:
         """Tell a client, if it has an address for that, and return at once."""
         client = self._access.clients.get(client_id)
         if client is None or not client.enabled or client.settings.backchannel_logout_uri is None:
             return
-        task = asyncio.create_task(self._tell(Notice(context, session_id, client, subject)), name="logout-notice")
+        notice = Notice(context, session_id, client, subject)
+        telling = self._tell(notice) if self._has_room(client_id) else self._leave_out(notice)
+        task = asyncio.create_task(telling, name="logout-notice")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -110,6 +116,16 @@ class Backchannel:
         if self._http is not None:
             await self._http.close()
 
+    def _has_room(self, client_id: str) -> bool:
+        """Whether one more may be under way; from now on it is."""
+        if self._under_way.total() >= _UNDER_WAY or self._under_way[client_id] >= _UNDER_WAY_PER_CLIENT:
+            return False
+        self._under_way[client_id] += 1
+        return True
+
+    async def _leave_out(self, notice: Notice) -> None:
+        await self._note(notice, Outcome(delivered=False, detail="too many notices wait"))
+
     async def _tell(self, notice: Notice) -> None:
         try:
             outcome = await self._deliver(notice)
@@ -119,6 +135,11 @@ class Backchannel:
         except Exception:
             log.exception("a logout notice could not be made")
             outcome = Outcome(delivered=False, detail="the notice could not be made")
+        finally:
+            self._under_way -= Counter({notice.client.client_id: 1})
+        await self._note(notice, outcome)
+
+    async def _note(self, notice: Notice, outcome: Outcome) -> None:
         self._metrics.logout_notified(notice.client.client_id, delivered=outcome.delivered)
         try:
             await self._record(notice, outcome)
@@ -173,7 +194,7 @@ class Backchannel:
             detail=outcome.detail,
         )
         # One at a time: the notices of one session share its stream, and would be in each other's way.
-        async with self._recording:
+        async with self._sessions.turn(notice.session_id):
             for _ in range(_ATTEMPTS):
                 session = await self._sessions.reload(notice.session_id)
                 try:

@@ -39,6 +39,6 @@ def read_id_token_hint(core: Core, text: str) -> Hint | None:
         return None
     client = core.state.access.clients.get(hint.aud)
     # A client of an id that was another's before has nothing to do with what that one was told.
-    if hint.iss != core.issuer or client is None or hint.iat < client.since:
+    if hint.iss != core.issuer or client is None or hint.iat <= client.since_time:
         return None
     return hint

@@ -16,7 +16,7 @@ from projections.access_model import Client
 from service.authorize.redirects import csp_source, with_answer
 from service.browser.visit import SignedIn, Visit, page_endpoint
 from service.endpoints.core import Core
-from service.errors import InvalidRequest, MethodNotAllowed
+from service.errors import InvalidRequest
 from service.http.request import parse_form, required
 from service.http.response import Response
 from service.oidc.hint import Hint, read_id_token_hint
@@ -31,14 +31,17 @@ CONFIRM = "/oauth2/logout/confirm"
 _LIFETIME = 3_600
 _MAX_STATE = 4_096
 _SHOWN = 200
+_METHODS = ("GET", "POST")
 
 
 class LogoutRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request to sign out that was found good. `go_on_to` is where to send the browser after it, `session` the
-    one of the ID token that came along, as its client knows it.
+    one of the ID token that came along, as its client knows it. `client_since` tells the client from a later one of its
+    id.
     """
 
     client_id: str | None = None
+    client_since: int = 0
     go_on_to: str | None = None
     session: str | None = None
 
@@ -46,8 +49,8 @@ class LogoutRequest(msgspec.Struct, frozen=True, kw_only=True):
 def logout_endpoints(core: Core) -> dict[str, ASGIApp]:
     """Where clients send a browser to be signed out, and where its person confirms that."""
     return {
-        LOGOUT: page_endpoint(core, "logout", logout),
-        CONFIRM: page_endpoint(core, "logout", confirm),
+        LOGOUT: page_endpoint(core, "logout", logout, _METHODS),
+        CONFIRM: page_endpoint(core, "logout", confirm, _METHODS),
     }
 
 
@@ -56,25 +59,17 @@ async def logout(visit: Visit) -> Response:
 
     A form that another site posts comes without the session's cookie (SameSite=Lax): its request goes on by GET.
     """
-    match visit.request.method:
-        case "GET":
-            return await _decide(visit, _checked(visit, visit.query()))
-        case "POST":
-            form = parse_form(await visit.request.form_body(visit.core.settings.max_body))
-            return visit.redirect(f"{CONFIRM}?{urlencode({'state': _seal(visit, _checked(visit, form))})}")
-        case _:
-            raise MethodNotAllowed(allowed="GET, POST")
+    if visit.request.method == "GET":
+        return await _decide(visit, _checked(visit, visit.query()))
+    form = parse_form(await visit.request.form_body(visit.core.settings.max_body))
+    return visit.redirect(f"{CONFIRM}?{urlencode({'state': _seal(visit, _checked(visit, form))})}")
 
 
 async def confirm(visit: Visit) -> Response:
     """The same by GET, of a request that was checked before; by POST, what the person answered."""
-    match visit.request.method:
-        case "GET":
-            return await _decide(visit, _open(visit, visit.query()))
-        case "POST":
-            return await _answered(visit)
-        case _:
-            raise MethodNotAllowed(allowed="GET, POST")
+    if visit.request.method == "GET":
+        return await _decide(visit, _open(visit, visit.query()))
+    return await _answered(visit)
 
 
 async def _answered(visit: Visit) -> Response:
@@ -82,9 +77,13 @@ async def _answered(visit: Visit) -> Response:
     request = _open(visit, form)
     if visit.signed_in is None:
         return _finish(visit, request)
-    if required(form, "decision") != "sign_out":
-        return visit.page(DonePage(title="You are still signed in", message="You can close this page."))
-    return await _sign_out(visit, visit.signed_in, request)
+    match required(form, "decision"):
+        case "sign_out":
+            return await _sign_out(visit, visit.signed_in, request)
+        case "stay":
+            return visit.page(DonePage(title="You are still signed in", message="You can close this page."))
+        case _:
+            raise InvalidRequest("unknown_decision", "The form says neither yes nor no.")
 
 
 async def _decide(visit: Visit, request: LogoutRequest) -> Response:
@@ -130,6 +129,7 @@ def _checked(visit: Visit, given: Mapping[str, str]) -> LogoutRequest:
     client = _client(visit, given.get("client_id"), hint)
     return LogoutRequest(
         client_id=None if client is None else client.client_id,
+        client_since=0 if client is None else client.since,
         go_on_to=_go_on_to(client, given.get("post_logout_redirect_uri"), given.get("state")),
         session=None if hint is None else hint.sid,
     )
@@ -186,10 +186,19 @@ def _seal(visit: Visit, request: LogoutRequest) -> str:
 
 
 def _open(visit: Visit, given: Mapping[str, str]) -> LogoutRequest:
+    """A request that was sealed here, of a client that is there still. Raises InvalidRequest."""
     try:
-        return visit.core.sealer.open(LogoutRequest, required(given, "state"))
+        request = visit.core.sealer.open(LogoutRequest, required(given, "state"))
     except NotSealed:
-        raise InvalidRequest("stale_logout", "This page is out of date. Sign out from the application again.") from None
+        raise _stale() from None
+    client = visit.core.state.access.clients.get(request.client_id or "")
+    if request.client_id is not None and (client is None or client.since != request.client_since):
+        raise _stale()
+    return request
+
+
+def _stale() -> InvalidRequest:
+    return InvalidRequest("stale_logout", "This page is out of date. Sign out from the application again.")
 
 
 def _name_of(core: Core, client_id: str | None) -> str:

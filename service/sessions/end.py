@@ -9,11 +9,11 @@ from uuid import UUID
 from projections.grants import Grant, Person
 from schema.envelope import Context
 from schema.events import SessionEnded
+from service.decisions.given import hangs_on_session
 from service.endpoints.core import Core
 from service.grants.revoke import revoke_grant
 from service.journal.people import grants_of_session
 from service.journal.port import Append, JournalUnavailable, VersionConflict
-from service.oidc.scopes import OFFLINE_ACCESS
 
 _ATTEMPTS = 10
 _AT_ONCE = 32
@@ -73,7 +73,9 @@ async def _revoke(core: Core, context: Context, given: _Given) -> int | None:
     due = [
         grant_id
         for grant_id, (grant, person) in given.items()
-        if not grant.revoked and not grant.expired(long_ago) and _hangs_on_session(core, person)
+        if not grant.revoked
+        and not grant.expired(long_ago)
+        and hangs_on_session(person, core.settings.session_end_revokes)
     ]
     last: int | None = None
     for start in range(0, len(due), _AT_ONCE):
@@ -83,17 +85,13 @@ async def _revoke(core: Core, context: Context, given: _Given) -> int | None:
     return last
 
 
-def _hangs_on_session(core: Core, person: Person) -> bool:
-    match core.settings.session_end_revokes:
-        case "all":
-            return True
-        case "none":
-            return False
-        case _:
-            return OFFLINE_ACCESS not in person.scope.split(" ")
-
-
 def _tell_clients(core: Core, context: Context, session_id: UUID, given: _Given) -> None:
-    subjects = {person.client_id: person.subject for _, person in given.values()}
+    """Who a session was of is told to those clients that had grants of it, not to a later one of the same id."""
+    clients = core.state.access.clients
+    subjects = {
+        person.client_id: person.subject
+        for grant, person in given.values()
+        if person.client_id in clients and grant.position > clients[person.client_id].since
+    }
     for client_id, subject in subjects.items():
         core.backchannel.notify(context, session_id, client_id, subject)

@@ -9,7 +9,6 @@ from projections.accounts import Account
 from service.accounts.factors import Factors
 from service.browser.sign_in_request import SignInRequest
 from service.browser.visit import Visit
-from service.endpoints.core import Core
 from service.errors import InvalidRequest
 from service.http.response import Response
 from service.sessions.start import start_session
@@ -44,11 +43,6 @@ class Asked(NamedTuple):
     def form_action(self) -> tuple[str, ...]:
         """Where the forms may lead to beside this server."""
         return self.request.form_action if self.request else ()
-
-
-def open_desk(core: Core) -> Desk:
-    """What this worker signs people in with."""
-    return Desk(Throttle(core.state.login_failures, core.settings), Factors(core))
 
 
 def asked_by(visit: Visit, fields: Mapping[str, str]) -> Asked:

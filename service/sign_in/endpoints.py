@@ -6,24 +6,28 @@ from functools import partial
 
 from litestar.types import ASGIApp
 
-from service.browser.visit import Visit, page_endpoint
+from service.accounts.factors import Factors
+from service.browser.visit import FORM_METHODS, Visit, page_endpoint
 from service.endpoints.core import Core
 from service.http.response import Response
-from service.sign_in.desk import Desk, asked_by, open_desk
+from service.sign_in.desk import Desk, asked_by
 from service.sign_in.first_step import show_sign_in, take_passkey_alone, take_password
 from service.sign_in.second_factor import take_code, take_passkey
+from service.sign_in.throttle import Throttle
 
 SIGN_IN = "/sign-in"
 _READS = frozenset({"GET", "HEAD"})
 
 
-def sign_in_endpoints(core: Core) -> dict[str, ASGIApp]:
-    """The pages by their paths."""
-    desk = open_desk(core)
+def sign_in_endpoints(core: Core, throttle: Throttle) -> dict[str, ASGIApp]:
+    """The pages by their paths. `throttle` is the one of the worker."""
+    desk = Desk(throttle, Factors(core))
     return {
-        SIGN_IN: page_endpoint(core, "sign_in", partial(_sign_in, desk)),
-        "/sign-in/second-factor": page_endpoint(core, "sign_in_second_factor", partial(_second_factor, desk)),
-        "/sign-in/passkey": page_endpoint(core, "sign_in_passkey", partial(_passkey, desk)),
+        SIGN_IN: page_endpoint(core, "sign_in", partial(_sign_in, desk), FORM_METHODS),
+        "/sign-in/second-factor": page_endpoint(
+            core, "sign_in_second_factor", partial(_second_factor, desk), FORM_METHODS
+        ),
+        "/sign-in/passkey": page_endpoint(core, "sign_in_passkey", partial(_passkey, desk), FORM_METHODS),
     }
 
 

@@ -47,12 +47,11 @@ async def take_password(desk: Desk, visit: Visit) -> Response:
 async def take_passkey_alone(desk: Desk, visit: Visit, asked: Asked, form: Mapping[str, str]) -> Response:
     """A passkey that verified its user: two factors by itself. Raises Rejection or JournalUnavailable."""
     state, credential = required(form, "passkey_state"), required(form, "credential")
-    with desk.throttle.attempt(visit, "passkey"):
-        try:
-            account, amr = await _by_passkey(desk, visit, state, credential)
-        except NotProven as failed:
-            await login_failed(visit, "passkey", failed.reason, subject=failed.subject)
-            return _page(desk, visit, asked, "", _WRONG_PASSKEY)
+    try:
+        account, amr = await _by_passkey(desk, visit, state, credential)
+    except NotProven as failed:
+        await login_failed(visit, "passkey", failed.reason, subject=failed.subject)
+        return _page(desk, visit, asked, "", _WRONG_PASSKEY)
     return await finish(visit, asked, account, amr, "passkey")
 
 

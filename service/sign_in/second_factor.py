@@ -67,12 +67,11 @@ async def take_passkey(desk: Desk, visit: Visit, asked: Asked, form: Mapping[str
     """A passkey of the account whose password was right. Raises Rejection or JournalUnavailable."""
     state = required(form, "state")
     account, amr = open_first_factor(visit, state)
-    with desk.throttle.attempt(visit, "passkey"):
-        answer = required(form, "passkey_state"), required(form, "credential")
-        verified = await desk.factors.verify_passkey(visit.browser, *answer)
-        if verified is None or verified.subject != account.subject:
-            await login_failed(visit, "passkey", "wrong_passkey", subject=account.subject)
-            return second_factor_page(desk, visit, asked, account, state, _WRONG_PASSKEY)
+    answer = required(form, "passkey_state"), required(form, "credential")
+    verified = await desk.factors.verify_passkey(visit.browser, *answer)
+    if verified is None or verified.subject != account.subject:
+        await login_failed(visit, "passkey", "wrong_passkey", subject=account.subject)
+        return second_factor_page(desk, visit, asked, account, state, _WRONG_PASSKEY)
     return await finish(visit, asked, account, (*amr, *amr_of(verified)), "passkey")
 
 

@@ -24,7 +24,10 @@ class Throttle:
     Attempts under way on this worker count as failures until they are done, so that many at once get no further than
     one after the other. A success forgives nothing: somebody with an account of their own could wipe the slate clean
     between guesses at another's. An account is throttled by what was typed, whether it exists or not, so that this
-    tells nobody which names do.
+    tells nobody which names do. A passkey cannot be guessed, and is not throttled: nobody is locked out of theirs by
+    what others do, be it at the same address.
+
+    There is one for all the pages of a worker, so that an attempt counts at each of them.
     """
 
     def __init__(self, failures: LoginFailures, settings: Settings) -> None:
@@ -35,11 +38,10 @@ class Throttle:
         self._under_way: Counter[str] = Counter()
 
     @contextmanager
-    def attempt(self, visit: Visit, method: LoginMethod, account: str | None = None) -> Iterator[None]:
+    def attempt(self, visit: Visit, method: LoginMethod, account: str) -> Iterator[None]:
         """An attempt under way, for the body's duration; in it, a failure is committed and folded (`login_failed`).
 
-        `account` is what it guesses at, a subject or the digest of a name that is nobody's; None for what cannot be
-        guessed. Raises TooManyAttempts.
+        `account` is what it guesses at, a subject or the digest of a name that is nobody's. Raises TooManyAttempts.
         """
         places = list(self._places(account, visit.request.source))
         try:
@@ -54,9 +56,8 @@ class Throttle:
         finally:
             self._under_way -= Counter(place for place, _, _ in places)
 
-    def _places(self, account: str | None, source: str | None) -> Iterator[tuple[str, tuple[float, ...], int]]:
-        if account is not None:
-            yield f"account {account}", self._failures.of_account(account), self._per_account
+    def _places(self, account: str, source: str | None) -> Iterator[tuple[str, tuple[float, ...], int]]:
+        yield f"account {account}", self._failures.of_account(account), self._per_account
         if source is not None:
             yield f"source {network_of(source)}", self._failures.of_source(source), self._per_source
 

@@ -24,6 +24,7 @@ BEFORE, AFTER = 10, 30
 PASSKEY = Passkey(credential_id="c", public_key="k", label="", added_at=0)
 ASKED = frozenset({"openid", "pay"})
 REQUEST = AuthorizationRequest(
+    client_since=0,
     client_id="app",
     redirect_uri=CALLBACK,
     response_mode="query",

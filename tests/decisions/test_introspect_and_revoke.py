@@ -43,10 +43,17 @@ def grants(draw: st.DrawFn) -> Grant:
     return Grant(version=len(tokens), revoked=draw(seldom), tokens=tokens)
 
 
+def active(model: AccessModel, caller: Client, grant: Grant, number: int, token_id: str, now: float) -> Token:
+    """The token, or TokenNotActive."""
+    return decide_active(
+        model, Accounts(), caller, grant, number, token_id, now, issuer=ISSUER, session_end_revokes="online"
+    )
+
+
 def introspected(model: AccessModel, caller: Client, grant: Grant, number: int, now: float) -> Token | None:
     """The token, if it is active for the caller."""
     try:
-        return decide_active(model, Accounts(), caller, grant, number, f"grant.{number}", now, issuer=ISSUER)
+        return active(model, caller, grant, number, f"grant.{number}", now)
     except TokenNotActive:
         return None
 
@@ -83,7 +90,7 @@ def test_a_foreign_audience_learns_nothing_but_that(model: AccessModel, grant: G
     """To a caller for another audience a token is told as such before anything of its state is looked at."""
     if number in grant.tokens:
         with pytest.raises(TokenNotActive, match="token_of_other_audience"):
-            decide_active(model, Accounts(), client("api"), grant, number, "grant.1", now, issuer=ISSUER)
+            active(model, client("api"), grant, number, "grant.1", now)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +108,7 @@ def test_the_audit_learns_why(change: dict[str, object], reason: str) -> None:
     model.clients["alpha"] = client("alpha")
     grant = Grant(version=1, tokens={1: msgspec.structs.replace(_token(), **change)})
     with pytest.raises(TokenNotActive) as refused:
-        decide_active(model, Accounts(), client("api", URIS), grant, 1, "grant.1", 10, issuer=ISSUER)
+        active(model, client("api", URIS), grant, 1, "grant.1", 10)
     assert (reason, "grant.1") == (refused.value.reason, refused.value.token_id)
 
 
@@ -114,11 +121,13 @@ def test_tokens_of_a_disabled_client_are_not_active() -> None:
 
 
 def test_tokens_of_a_client_removed_before_are_not_active() -> None:
-    """A token issued before its client's id was given to another one is active for nobody."""
-    model, grant = AccessModel(), Grant(version=1, tokens={1: _token()})
-    for since, active in ((0, True), (1, False)):
+    """A token of a grant that began before its client's id was given to another one is active for nobody, though both
+    be of one second.
+    """
+    model, grant = AccessModel(), Grant(version=1, position=7, tokens={1: _token()})
+    for since, alive in ((0, True), (6, True), (8, False)):
         model.clients["alpha"] = msgspec.structs.replace(client("alpha"), since=since)
-        assert active == (introspected(model, client("api", URIS), grant, 1, 10) is not None)
+        assert alive == (introspected(model, client("api", URIS), grant, 1, 10) is not None)
 
 
 def test_a_client_that_introspects_nothing_is_refused() -> None:

@@ -111,8 +111,9 @@ def test_nothing_is_asked_that_the_client_may_not(model: AccessModel, scope: str
 def test_a_scope_that_a_role_has_takes_such_a_role(model: AccessModel, roles: list[str]) -> None:
     """A person gives the scopes of their roles, and those of no role at all."""
     governed = {scope for role in model.roles.values() for scope in role.scopes}
+    assert governed <= model.governed
     theirs = {scope for name in roles if name in model.roles for scope in model.roles[name].scopes}
-    assert {word for word in WORDS if word in theirs or word not in governed} == scopes_of_person(
+    assert {word for word in WORDS if word in theirs or word not in model.governed} == scopes_of_person(
         model, account(*roles), WORDS
     )
 

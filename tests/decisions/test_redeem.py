@@ -18,6 +18,7 @@ from service.decisions.redeem import (
     decide_redemption,
 )
 from service.errors import InvalidRequest, Rejection
+from service.settings import SessionEndRevokes
 from tests.decisions.people import (
     API,
     BEGAN,
@@ -45,6 +46,7 @@ def decided(
     *,
     client_id: str = "app",
     now: int = BEGAN + 1,
+    session_end_revokes: SessionEndRevokes = "online",
     **client: Any,
 ) -> Redeemable | CodeReused | str:
     """What a code is worth, or why nothing."""
@@ -59,6 +61,7 @@ def decided(
             presented,
             issuer=ISSUER,
             default_lifetime=600,
+            session_end_revokes=session_end_revokes,
             now=now,
         )
     except Rejection as rejection:
@@ -97,9 +100,18 @@ def test_code_lives_a_minute(after: int, found: str | None) -> None:
 
 
 def test_second_use_is_reuse_whatever_else_comes_with_it() -> None:
-    """That the code is about is what matters: late, or without the verifier, it is the same."""
+    """That the code is about is what matters: as long as it would have lived, without the verifier it is the same."""
     for presented in (RIGHT, RIGHT._replace(code_verifier="x" * 43), RIGHT._replace(redirect_uri="x")):
-        assert CodeReused() == decided(presented, grant_of(*issued()), now=BEGAN + 9_999)
+        assert CodeReused() == decided(presented, grant_of(*issued()), now=BEGAN + 59)
+
+
+def test_late_second_use_takes_the_verifier() -> None:
+    """An old code in somebody's history ends no grant; who has the verifier too is the client, or has what it had."""
+    found = RIGHT._replace(code_verifier="x" * 43)
+    for after in (60, 9_999_999):
+        assert CodeReused() == decided(RIGHT._replace(redirect_uri="x"), grant_of(*issued()), now=BEGAN + after)
+        assert decided(found, grant_of(*issued()), now=BEGAN + after) == "code_expired"
+    assert decided(found, grant_of(*issued(), REVOKED), now=BEGAN + 60) == "grant_revoked"
 
 
 def test_another_client_can_do_nothing_with_a_code() -> None:
@@ -147,9 +159,21 @@ def test_grants_from_before_a_sign_out_are_over() -> None:
 
 
 def test_grants_of_an_earlier_client_of_the_name_are_not_this_ones() -> None:
-    """A client that was removed takes its grants along, though its id be given away."""
-    assert decided(since=BEGAN + 1) == "client_replaced"
-    assert isinstance(decided(since=BEGAN), Redeemable)
+    """A client that was removed takes its grants along, though its id be given away in the same second."""
+    assert decided(grant=grant_of(position=100), since=101) == "client_replaced"
+    assert isinstance(decided(grant=grant_of(position=100), since=99), Redeemable)
+
+
+@pytest.mark.parametrize("setting", ["online", "all", "none"])
+@pytest.mark.parametrize("scope", ["openid read", SCOPE])
+def test_a_code_from_before_the_sessions_ended_is_over(setting: SessionEndRevokes, scope: str) -> None:
+    """Who had stolen a session keeps no code of it behind a new password, whatever hangs on sessions."""
+    state = state_of(events.AccountPasswordSet(subject="zoe"))
+    after = state.accounts.by_subject["zoe"].sessions_after
+    before = grant_of(position=after - 1, scope=scope)
+    assert decided(grant=before, state=state, session_end_revokes=setting) == "account_sessions_ended"
+    since = grant_of(position=after + 1, scope=scope)
+    assert isinstance(decided(grant=since, state=state, session_end_revokes=setting), Redeemable)
 
 
 @given(st.text(UNRESERVED, min_size=43, max_size=128))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -12,7 +13,7 @@ from projections.state import WorkerState
 from schema import events
 from service.decisions.refresh import Refreshing, RefreshPresented, RefreshReused, decide_refresh, knows
 from service.errors import Rejection
-from service.settings import Settings
+from service.settings import SessionEndRevokes, Settings
 from tests.decisions.people import (
     API,
     BEGAN,
@@ -40,6 +41,7 @@ def decided(
     client_id: str = "app",
     now: int = NOW,
     asked: dict[str, str] | None = None,
+    settings: Settings = SETTINGS,
     **client: Any,
 ) -> Refreshing | RefreshReused | str:
     """What a refresh token is worth, or why nothing."""
@@ -52,7 +54,7 @@ def decided(
             grant,
             RefreshPresented(digest, **(asked or {})),
             issuer=ISSUER,
-            settings=SETTINGS,
+            settings=settings,
             now=now,
         )
     except Rejection as rejection:
@@ -258,3 +260,23 @@ def test_any_sequence_of_uses_follows_the_rules(uses: list[tuple[int, int]]) -> 
         assert after.refresh is not None
         assert book.revoked == after.revoked
         assert book.revoked or set(after.refresh.digests) == book.current
+
+
+@pytest.mark.parametrize(
+    ("setting", "scope", "over"),
+    [
+        ("online", "openid read", True),
+        ("online", SCOPE, False),
+        ("all", SCOPE, True),
+        ("none", "openid read", False),
+    ],
+)
+def test_what_hangs_on_a_session_ends_with_all_sessions(setting: SessionEndRevokes, scope: str, over: bool) -> None:
+    """A new password ends the grants that hang on the sessions it ends, and leaves the others."""
+    settings = msgspec.structs.replace(SETTINGS, session_end_revokes=setting)
+    state = state_of(events.AccountPasswordSet(subject="zoe"))
+    after = state.accounts.by_subject["zoe"].sessions_after
+    before = decided("r0", grant_of(*issued(), position=after - 1, scope=scope), state, settings=settings)
+    assert over == (before == "account_sessions_ended")
+    since = decided("r0", grant_of(*issued(), position=after + 1, scope=scope), state, settings=settings)
+    assert isinstance(since, Refreshing)

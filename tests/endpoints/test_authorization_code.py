@@ -11,9 +11,11 @@ import pytest
 
 from schema.events import AccountDisabled
 from schema.streams import account_stream
+from service.grants import clock
 from tests.endpoints.granting import (
     ALL,
     REDIRECT,
+    Later,
     active,
     app,
     first_tokens,
@@ -173,6 +175,22 @@ async def test_expired_code_is_refused(world: World) -> None:
     party, who, now = await app(world), await person(world.core), int(time.time())
     code = await granted(world.core, party, who, issued_at=now - 60, expires_at=now)
     assert (await redeem(world, party, code)).error == (400, "invalid_grant", "code_expired")
+
+
+@pytest.mark.parametrize("has_verifier", [False, True])
+async def test_old_code_ends_the_grant_only_with_its_verifier(
+    world: World, monkeypatch: pytest.MonkeyPatch, has_verifier: bool
+) -> None:
+    """Who finds the used code of a public app in a history, months later, can do nothing with it."""
+    party, who, later = await app(world, auth_method="none"), await person(world.core), Later()
+    code = await granted(world.core, party, who)
+    tokens = (await redeem(world, party, code)).body
+    monkeypatch.setattr(clock, "now", later.now)
+    later(world.core.settings.authorization_code_lifetime + 1)
+    again = await redeem(world, party, code if has_verifier else code._replace(verifier="x" * 43))
+    reason = "code_reused" if has_verifier else "code_expired"
+    assert (again.error, again.body) == ((400, "invalid_grant", reason), INVALID)
+    assert await active(world, tokens["access_token"]) is not has_verifier
 
 
 @pytest.mark.parametrize("change", ["account", "consent", "grant type"])

@@ -10,12 +10,13 @@ from uuid import UUID
 
 import aiohttp
 import jwt
+import msgspec
 import pytest
 from joserfc import jwt as jose
 from joserfc.jwk import KeySet
 
 from schema.envelope import Context
-from schema.events import ClientDisabled
+from schema.events import ClientDisabled, ClientRegistered, ClientRemoved
 from schema.streams import client_stream
 from service.bootstrap import open_worker
 from service.oidc import backchannel
@@ -24,7 +25,7 @@ from service.sessions.end import end_session
 from service.settings import Settings
 from service.tokens.jwt import NotOurToken, read_claims
 from tests.endpoints.world import client_of_app
-from tests.oidc.receiver import Receiver
+from tests.oidc.receiver import Receiver, open_receiver
 from tests.oidc.world import OidcWorld, SignedInSession
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -109,6 +110,17 @@ async def test_every_client_of_the_session_hears_once(oidc: OidcWorld, receiver:
     assert len(receiver.tokens) == len(told) == len(outcomes) == 3
     assert told == {outcome["client_id"] for outcome in outcomes}
     assert disabled.client_id not in told
+
+
+async def test_new_owner_of_an_id_hears_nothing(oidc: OidcWorld, receiver: Receiver) -> None:
+    """A client that got the id of a removed one is not told who was signed in at that one."""
+    client = await oidc.client(backchannel_logout_uri="https://old.example.com/")
+    session = await oidc.session(await oidc.person())
+    await oidc.grant(client, session)
+    assert isinstance(client.settings, ClientRegistered)
+    again = msgspec.structs.replace(client.settings, backchannel_logout_uri=receiver.uri)
+    await oidc.append(client_stream(client.client_id), 1, ClientRemoved(client_id=client.client_id), again)
+    assert await sign_out(oidc, session) == []
 
 
 async def test_pairwise_client_hears_of_the_subject_it_knows(oidc: OidcWorld, receiver: Receiver) -> None:
@@ -214,18 +226,72 @@ async def test_outcome_is_journalled_beside_other_events_of_the_session(
     """A version conflict, as with another worker that writes there, is tried again."""
     session = await signed_in_at(oidc, receiver.uri, receiver.uri)
 
-    class NoLock:
-        """Lets both write at once."""
-
-        async def __aenter__(self) -> None:
-            """Enter."""
-
-        async def __aexit__(self, *_: object) -> None:
-            """Leave."""
-
-    monkeypatch.setattr(oidc.core.backchannel, "_recording", NoLock())
+    # As if each were written by a worker of its own.
+    monkeypatch.setattr(oidc.core.sessions, "turn", lambda _: asyncio.Lock())
     outcomes = await sign_out(oidc, session)
     assert len(outcomes) == 2
+
+
+async def test_session_that_is_slow_to_write_holds_no_other_up(oidc: OidcWorld, receiver: Receiver) -> None:
+    """Outcomes are written one after the other within their session alone."""
+    slow, quick = await signed_in_at(oidc, receiver.uri), await signed_in_at(oidc, receiver.uri)
+    async with oidc.core.sessions.turn(slow.id):
+        await end_session(oidc.core, Context(), slow.id, "logout")
+        before = await oidc.core.journal.head()
+        await end_session(oidc.core, Context(), quick.id, "logout")
+        async with asyncio.timeout(5):
+            while not await notices(oidc, quick.id, before):
+                await asyncio.sleep(0.01)
+    await oidc.core.backchannel.settled()
+
+
+@pytest.mark.parametrize("bound", ["_UNDER_WAY", "_UNDER_WAY_PER_CLIENT"])
+async def test_notices_too_many_are_journalled_at_once(
+    oidc: OidcWorld, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    """While a client hangs, so many wait; the next is not sent, which the journal says. Room comes back."""
+    monkeypatch.setattr(backchannel, bound, 2)
+    client = await oidc.client(backchannel_logout_uri=receiver.uri)
+    sessions = [await oidc.session(await oidc.person()) for _ in range(4)]
+    for session in sessions:
+        await oidc.grant(client, session)
+    receiver.silent = True
+    for session in sessions[:3]:
+        await end_session(oidc.core, Context(), session.id, "logout")
+    async with asyncio.timeout(5):
+        while not (left_out := await notices(oidc, sessions[2].id, 0)):
+            await asyncio.sleep(0.01)
+    assert [(each["delivered"], each["detail"]) for each in left_out] == [(False, "too many notices wait")]
+    receiver.silent = False
+    receiver.closing.set()
+    await oidc.core.backchannel.settled()
+    (told,) = await sign_out(oidc, sessions[3])
+    assert told["delivered"] is True
+    assert oidc.core.backchannel._under_way.total() == 0
+
+
+async def test_client_that_hangs_leaves_room_for_others(
+    oidc: OidcWorld, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own notices wait for it, within its own bound; another client hears at once."""
+    monkeypatch.setattr(backchannel, "_UNDER_WAY_PER_CLIENT", 8)
+    monkeypatch.setattr(backchannel, "_UNDER_WAY", 10)
+    async with open_receiver() as hanging:
+        hanging.silent = True
+        client = await oidc.client(backchannel_logout_uri=hanging.uri)
+        for _ in range(20):
+            session = await oidc.session(await oidc.person())
+            await oidc.grant(client, session)
+            await end_session(oidc.core, Context(), session.id, "logout")
+        quick = await signed_in_at(oidc, receiver.uri)
+        before = await oidc.core.journal.head()
+        await end_session(oidc.core, Context(), quick.id, "logout")
+        async with asyncio.timeout(3):
+            while not (told := await notices(oidc, quick.id, before)):
+                await asyncio.sleep(0.01)
+        assert [each["delivered"] for each in told] == [True]
+        hanging.closing.set()
+        await oidc.core.backchannel.settled()
 
 
 @asynccontextmanager

@@ -156,6 +156,15 @@ async def test_other_tokens_and_issuers_are_no_hints(oidc: OidcWorld) -> None:
     assert read_id_token_hint(oidc.core, signer.sign_as("JWT", claims | {"aud": [given.client.client_id]})) is None
 
 
+async def test_hint_of_a_client_replaced_in_the_same_second_is_none(oidc: OidcWorld) -> None:
+    """What was told to the client of before is no hint at the new one."""
+    given, token = await good(oidc)
+    client_id = given.client.client_id
+    again = ClientRegistered(client_id=client_id, auth_method="none")
+    await oidc.append(client_stream(client_id), 1, ClientRemoved(client_id=client_id), again)
+    assert read_id_token_hint(oidc.core, token) is None
+
+
 async def test_hint_of_a_client_that_is_gone_is_none(oidc: OidcWorld) -> None:
     """Nor is it one of a later client of the same id."""
     given, _ = await good(oidc)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from schema.events import ClientDisabled
+from schema.events import ClientDisabled, ClientRegistered, ClientRemoved
 from schema.streams import client_stream
 from service.oidc.logout import LogoutRequest
 from service.tokens.seal import Sealer
@@ -126,4 +126,17 @@ async def test_question_of_another_server_is_stale(oidc: OidcWorld) -> None:
     for state in (Sealer(bytes(32)).seal(request, 60), oidc.core.sealer.seal(request, -1), "x"):
         page = await browser.get(CONFIRM, state=state)
         assert page.status == 400
+    assert not await ended(oidc, session)
+
+
+async def test_question_of_a_replaced_client_is_stale(oidc: OidcWorld) -> None:
+    """Who asked is gone: the page neither goes back to it, nor to the one that has its id now."""
+    given, session, browser = await signed_in(oidc)
+    client_id = given.client.client_id
+    page = await browser.get(LOGOUT, client_id=client_id, post_logout_redirect_uri=BACK)
+    again = given.client.settings
+    assert isinstance(again, ClientRegistered)
+    await oidc.append(client_stream(client_id), 1, ClientRemoved(client_id=client_id), again)
+    answer = await browser.submit(page.form(CONFIRM), decision="sign_out")
+    assert (answer.status, "location" in answer.headers) == (400, False)
     assert not await ended(oidc, session)

@@ -165,14 +165,17 @@ async def test_expired_and_foreign_tokens_are_refused(oidc: OidcWorld) -> None:
 
 
 async def test_disabled_account_is_told_nothing_of(oidc: OidcWorld) -> None:
-    """Enabled again, its tokens work again, until it is signed out everywhere."""
-    given = await good(oidc)
+    """Enabled again, tokens that hang on no session work again, until it is signed out everywhere."""
+    client, session = await oidc.client(), await oidc.session(await oidc.person())
+    given = await oidc.grant(client, session, "openid offline_access")
+    hanging = await oidc.grant(client, session, "openid")
     account = oidc.core.state.accounts.by_subject[given.giver.subject]
     stream, subject = account_stream(account.name), account.subject
     await oidc.append(stream, 1, AccountDisabled(subject=subject))
     await inactive(oidc, given.access_token, "account_disabled")
     await oidc.append(stream, 2, AccountEnabled(subject=subject))
     await ask(oidc, given)
+    await inactive(oidc, hanging.access_token, "account_sessions_ended")
     await oidc.append(stream, 3, AccountSignedOut(subject=subject))
     await inactive(oidc, given.access_token, "account_signed_out")
 

@@ -8,7 +8,7 @@ from projections.access_model import AccessModel, Secret
 from projections.state import WorkerState
 from schema import events
 from schema.envelope import Fact
-from schema.streams import client_stream
+from schema.streams import client_stream, resource_stream, role_stream
 from tests.projections.histories import MOMENT, NAMES, Writer, access_histories
 
 
@@ -22,7 +22,13 @@ def folded(facts: Iterable[Fact]) -> AccessModel:
 
 def contents(model: AccessModel) -> tuple[object, ...]:
     """All that a model holds."""
-    return model.resources, model.roles, model.clients, {name: model.version_of(client_stream(name)) for name in NAMES}
+    return (
+        model.resources,
+        model.roles,
+        model.clients,
+        model.governed,
+        {name: model.version_of(client_stream(name)) for name in NAMES},
+    )
 
 
 def reread(facts: Iterable[Fact]) -> list[Fact]:
@@ -143,3 +149,19 @@ def test_a_change_of_what_does_not_exist_is_poison(event: events.Event) -> None:
     """A fold raises on an event that makes no sense; it never passes it over."""
     with pytest.raises(KeyError):
         AccessModel().apply(Fact(1, client_stream("nobody"), 1, event, MOMENT))
+
+
+@pytest.mark.parametrize(
+    "taken_away", [events.RoleRemoved(name="admin"), events.RoleUpdated(name="admin")], ids=["removed", "dropped it"]
+)
+def test_a_scope_that_a_role_had_stays_governed(taken_away: events.Event) -> None:
+    """Taking a role away opens its scopes to nobody, until its resource has dropped the scope and taken it anew."""
+    writer, api = Writer(), "https://api.example.com"
+    scopes = {"write:users": "Change users", "read:users": "Read users"}
+    writer.write(resource_stream(api), events.ResourceRegistered(uri=api, scopes=scopes))
+    writer.write(role_stream("admin"), events.RoleRegistered(name="admin", scopes=("write:users",)))
+    writer.write(role_stream("admin"), taken_away)
+    assert {"write:users"} == folded(writer.facts).governed
+    writer.write(resource_stream(api), events.ResourceUpdated(uri=api, scopes={"read:users": "Read users"}))
+    writer.write(resource_stream(api), events.ResourceUpdated(uri=api, scopes=scopes))
+    assert set() == folded(writer.facts).governed

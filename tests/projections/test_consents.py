@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from hypothesis import given
 
@@ -9,7 +10,7 @@ from projections.state import WorkerState
 from schema import events
 from schema.envelope import Fact
 from schema.streams import client_stream, consent_stream
-from tests.projections.histories import NAMES, Writer
+from tests.projections.histories import MOMENT, NAMES, Writer
 from tests.projections.people_histories import CLIENTS, consent_histories, subject_of
 from tests.projections.test_access_model import reread
 
@@ -39,8 +40,8 @@ def consents_of(*happened: events.Event) -> Consents:
     """What this makes."""
     writer = Writer()
     for event in happened:
-        removed = isinstance(event, events.ClientRemoved)
-        writer.write(client_stream("web") if removed else consent_stream("zoe", "web"), event)
+        of_client = isinstance(event, events.ClientRegistered | events.ClientRemoved)
+        writer.write(client_stream("web") if of_client else consent_stream("zoe", "web"), event)
     return folded(writer.facts)
 
 
@@ -88,6 +89,41 @@ def test_a_client_that_comes_back_is_another_one() -> None:
     """Consents end with their client, so that a later one of its id has none of them."""
     gone = consents_of(allowed("openid"), events.ClientRemoved(client_id="web"))
     assert (frozenset(), 1) == (gone.scopes("zoe", "web"), gone.version_of(consent_stream("zoe", "web")))
+
+
+def test_a_consent_behind_the_removal_is_not_the_next_clients() -> None:
+    """Who had not heard of the removal allowed the client of before."""
+    registered = events.ClientRegistered(client_id="web", auth_method="none")
+    again = consents_of(registered, events.ClientRemoved(client_id="web"), allowed("openid"), registered)
+    assert frozenset() == again.scopes("zoe", "web")
+
+
+def test_of_subject_looks_at_theirs_alone() -> None:
+    """However many others allow something, a page of one person looks at what is theirs."""
+    looked_at: list[str] = []
+
+    class Scopes(dict[str, frozenset[str]]):
+        """Tells whose were looked at."""
+
+        def items(self) -> Any:
+            """As a dict does."""
+            looked_at.extend(self)
+            return super().items()
+
+    consents = Consents()
+    for number in range(100):
+        event = events.ConsentGranted(client_id=f"web-{number}", subject=f"person-{number}", scopes=("openid",))
+        stream = consent_stream(event.subject, event.client_id)
+        consents.apply(Fact(number + 1, stream, 1, event, MOMENT))
+    consents._allowed = {subject: Scopes(allowed) for subject, allowed in consents._allowed.items()}
+    assert consents.of_subject("person-7") == {"web-7": {"openid"}}
+    assert looked_at == ["web-7"]
+
+
+def test_nothing_is_left_of_who_allows_nothing() -> None:
+    """Withdrawn, or gone with the client, a consent takes no memory."""
+    for gone in (WITHDRAWN, events.ClientRemoved(client_id="web")):
+        assert consents_of(allowed("openid"), gone)._allowed == {}
 
 
 def test_of_subject_is_theirs_alone() -> None:

@@ -126,11 +126,11 @@ def test_an_account_that_fails_again_is_the_last_to_go() -> None:
     assert [seconds(failures.of_account(each)) for each in ("one", "two", "three")] == [[0, 2], [], [3]]
 
 
-def test_a_passkey_counts_for_its_source_alone() -> None:
-    """It cannot be guessed, so failing at it locks nobody out."""
+def test_a_passkey_counts_for_nothing() -> None:
+    """It cannot be guessed, so failing at it locks nobody out: not the account, and not others at its source."""
     failures = LoginFailures()
     failures.apply(failed(subject="one", source="192.0.2.1", method="passkey"))
-    assert (failures.of_account("one"), seconds(failures.of_source("192.0.2.1"))) == ((), [0])
+    assert (failures.of_account("one"), failures.of_source("192.0.2.1")) == ((), ())
 
 
 def test_a_failure_takes_nothing_away() -> None:

@@ -104,7 +104,33 @@ async def test_a_request_that_is_too_old_is_refused(door: Door, zoe: Person) -> 
 async def test_other_methods_are_refused(door: Door) -> None:
     """GET and POST there are, and no more."""
     page = await door.browser._send("PUT", "/sign-in")
-    assert page.status == 405
+    assert (page.status, page.headers["allow"]) == (405, "GET, HEAD, POST")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/", "GET, HEAD"),
+        ("/sign-in/second-factor", "GET, HEAD, POST"),
+        ("/sign-in/passkey", "GET, HEAD, POST"),
+        ("/account", "GET, HEAD"),
+        ("/account/password", "GET, HEAD, POST"),
+        ("/account/totp", "POST"),
+        ("/account/sessions/end", "POST"),
+        ("/device", "GET, HEAD, POST"),
+        ("/device/decision", "GET, HEAD, POST"),
+        ("/consent", "POST"),
+        ("/oauth2/authorize", "GET, POST"),
+        ("/oauth2/authorize/resume", "GET"),
+        ("/oauth2/logout", "GET, POST"),
+    ],
+)
+async def test_a_page_says_which_methods_it_takes(door: Door, path: str, allowed: str) -> None:
+    """Those of `Allow`, which it does not refuse (RFC 9110 section 15.5.6); who is not signed in hears it as well."""
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE"):
+        page = await door.browser._send(method, path)
+        assert (page.status == 405) == (method not in allowed.split(", ")), method
+        assert page.status != 405 or page.headers["allow"] == allowed
 
 
 async def test_each_step_is_counted(door: Door, zoe: Person) -> None:

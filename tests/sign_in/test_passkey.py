@@ -75,17 +75,28 @@ async def test_a_passkey_that_was_removed_works_no_more(door: Door, zoe: Person)
 
 
 async def test_nobody_is_locked_out_of_their_passkey(door: Door, zoe: Person) -> None:
-    """While an account is throttled for guesses at its password, its passkey signs in; from a throttled source none."""
+    """While account and source are throttled for guesses at passwords its passkey signs in, alone or as a second
+    factor.
+    """
     authenticator = await add_passkey(door.core, zoe)
-    async with door_at(door.core, "10.0.0.9") as attacker:
+    async with door_at(door.core, "10.0.0.9") as attacker, door_at(door.core, "10.0.0.8") as noisy:
+        first = await noisy.sign_in("zoe")
         for _ in range(door.core.settings.login_failures_per_account):
             await attacker.sign_in("zoe", "not it at all")
         assert (await attacker.sign_in("zoe")).page.status == 429
-    assert (await use(door, authenticator)).page.status == 303
-    async with door_at(door.core, "10.0.0.8") as noisy:
-        for _ in range(door.core.settings.login_failures_per_source):
-            await use(noisy, Authenticator(door.core.issuer))
-        assert (await use(noisy, authenticator)).event["detail"] == "source 10.0.0.8"
+        for number in range(door.core.settings.login_failures_per_source):
+            await noisy.sign_in(f"nobody-{number}", "not it at all")
+        assert (await noisy.sign_in("yan")).event["detail"] == "source 10.0.0.8"
+        second = await noisy.submit(first.page, PASSKEY, credential=authenticator.get(options_of(first)))
+        assert second.page.status == 303
+        assert (await use(noisy, authenticator, sealed(door.core))).page.status == 303
+
+
+async def test_passkeys_that_fail_hold_nobody_up(door: Door, zoe: Person) -> None:
+    """Nobody can guess one, so it does not matter how many are tried."""
+    for _ in range(door.core.settings.login_failures_per_source):
+        assert (await use(door, Authenticator(door.core.issuer))).event["reason"] == "wrong_passkey"
+    assert (await door.sign_in("zoe")).page.status == 303
 
 
 @pytest.mark.parametrize("issuer", ["https://192.0.2.1", "http://auth.example.com"])

@@ -124,6 +124,33 @@ async def test_many_guesses_at_once_get_no_further(door: Door, zoe: Person, name
     throttled(await door.sign_in(name))
 
 
+async def test_attempts_at_all_pages_count_together(door: Door, zoe: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While three guesses at a password are under way on the account page, signing in must wait."""
+    async with door_at(door.core, "10.0.0.2") as owner:
+        await owner.sign_in("zoe")
+        form = (await owner.browser.get("/account/password")).form("/account/password")
+        entered, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def held(*_: object) -> bool:
+            entered.release()
+            await go_on.wait()
+            return False
+
+        with monkeypatch.context() as patch:
+            patch.setattr(door.core.passwords, "verify", held)
+            guesses = [
+                asyncio.create_task(owner.browser.submit(form, old_password=WRONG, new_password=WRONG)) for _ in "123"
+            ]
+            for _ in guesses:
+                await entered.acquire()
+            # Its browser is at the owner's application: there is one throttle for all pages of it.
+            other = Door(door.core, Browser(owner.browser.http))
+            refused = await asyncio.wait_for(other.sign_in("zoe"), 5)
+            assert throttled(refused) == f"account {zoe.subject}"
+            go_on.set()
+            assert [page.status for page in await asyncio.gather(*guesses)] == [400] * 3
+
+
 async def test_an_attempt_that_could_not_be_judged_counts_for_nothing(
     door: Door, zoe: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from schema.events import AccountSignedOut, RoleGranted
+from schema.envelope import Context
+from schema.events import AccountSignedOut, RoleGranted, SessionRenewed
 from schema.streams import account_stream
 from service.account_page.security import RECENT
 from service.bootstrap import open_worker
 from service.browser.cookies import SESSION
 from service.journal.port import Append, Appended
+from service.sessions.end import end_session
 from service.settings import Settings
+from service.tokens.handles import SESSION as SESSION_HANDLE
+from service.tokens.handles import new_handle, parse_handle
 from tests.account_page.security.desk import (
     NEW,
     OLD,
@@ -26,7 +31,7 @@ from tests.account_page.security.desk import (
     notice,
     problem,
 )
-from tests.people import Browser
+from tests.people import Browser, Page
 
 ACTIONS: list[tuple[str, dict[str, str]]] = [
     ("/account/password", {"old_password": OLD, "new_password": NEW, "repeat": NEW}),
@@ -108,6 +113,75 @@ async def test_a_session_that_ends_meanwhile_changes_nothing(desk: Desk, monkeyp
     monkeypatch.setattr(desk.core.passwords, "hash", then_signed_out)
     assert "signed out meanwhile" in problem(await change_password(desk))
     assert (await is_password(desk, OLD), await desk.reasons()) == (True, ["session_over"])
+
+
+async def _change(desk: Desk, kind: str) -> Page:
+    """A change of the account that its session goes on from."""
+    if kind == "password":
+        return await change_password(desk)
+    if kind == "passkey":
+        return await add_passkey(desk, new_device(desk))
+    page, app = await begin(desk)
+    return await desk.browser.submit(page.form("/account/totp"), code=app.now())
+
+
+def _before_renewal(desk: Desk, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], Awaitable[None]]) -> None:
+    """Let something happen right before the session is renewed."""
+    append = desk.core.journal.append
+
+    async def after_it(request: Append) -> Appended:
+        if any(isinstance(event, SessionRenewed) for event in request.events):
+            monkeypatch.setattr(desk.core.journal, "append", append)
+            await happens()
+        return await append(request)
+
+    monkeypatch.setattr(desk.core.journal, "append", after_it)
+
+
+@pytest.mark.parametrize("kind", ["password", "passkey", "totp"])
+async def test_a_session_that_ended_does_not_come_back(desk: Desk, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Ended while a change was under way, it stays ended: nobody is signed in without a proof, at any worker."""
+    cookie, head = desk.browser.cookies[SESSION], await desk.core.journal.head()
+
+    async def ended() -> None:
+        last = await end_session(desk.core, Context(), parse_handle(SESSION_HANDLE, cookie), "ended_by_person")
+        await desk.core.follower.settled(last or 0)
+
+    _before_renewal(desk, monkeypatch, ended)
+    page = await _change(desk, kind)
+    assert "signed out meanwhile" in problem(page)
+    assert await desk.reasons() == ["session_over"]
+    types = [each.type for each in await desk.events(head) if each.type.startswith("session.")]
+    assert (types, desk.browser.cookies.get(SESSION)) == (["session.ended"], None)
+    for each in (page.headers, (await desk.browser.get("/account")).headers):
+        assert "tly_ss_" not in str(each)
+    desk.browser.cookies[SESSION] = cookie
+    assert (await desk.browser.get("/account")).status == 303
+
+
+async def test_a_cookie_that_was_replaced_does_not_come_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who signs in again gets another cookie; a change under the one before gives nobody the session back."""
+    session_id = parse_handle(SESSION_HANDLE, desk.browser.cookies[SESSION])
+    handle = new_handle(SESSION_HANDLE, session_id)
+
+    async def renewed() -> None:
+        now, session = int(time.time()), await desk.core.sessions.reload(session_id)
+        again = SessionRenewed(
+            subject=desk.person.subject,
+            digest=desk.core.digester.digest(handle),
+            auth_time=now,
+            expires_at=now + 60,
+            amr=("pwd",),
+            acr="1fa",
+        )
+        appended = await desk.core.journal.append(Append(session_id, session.version, (again,)))
+        await desk.core.follower.settled(appended.last)
+
+    _before_renewal(desk, monkeypatch, renewed)
+    page = await _change(desk, "passkey")
+    assert (problem(page) != "", await desk.reasons()) == (True, ["session_over"])
+    assert page.headers.get("set-cookie") is None
+    assert (await desk.core.sessions.reload(session_id)).digest == desk.core.digester.digest(handle)
 
 
 async def test_nothing_secret_is_recorded(desk: Desk) -> None:

@@ -24,8 +24,11 @@ async def test_recovery_codes_are_shown_once_and_replaced(desk: Desk) -> None:
 
 
 async def test_without_another_factor_there_are_no_recovery_codes(desk: Desk) -> None:
-    """There is nothing that they would stand in for."""
-    assert "stand in for" in problem(await desk.submit("/account/recovery-codes"))
+    """There is nothing that they would stand in for: the page offers none, and who asks all the same is refused."""
+    page = await desk.browser.get("/account")
+    assert [form for form in page.forms if form.action.endswith("/account/recovery-codes")] == []
+    csrf = page.forms[0].fields["csrf"]
+    assert "stand in for" in problem(await desk.browser.post("/account/recovery-codes", {"csrf": csrf}))
     assert (desk.account.recovery_digests, await desk.reasons()) == (frozenset(), ["no_second_factor"])
 
 
