@@ -127,7 +127,7 @@ async def test_nothing_is_taken_that_cannot_be_used_up(core: Core, monkeypatch: 
 
 
 async def test_a_recovery_code_works_once(core: Core) -> None:
-    """Each of them, however it is typed; the event has the actor and not the code."""
+    """Each of them, however it is typed; the person is the event's actor, and the code is not in it."""
     account, codes = await with_codes(core)
     factors = Factors(core)
     assert await factors.use_recovery_code(account, codes[0].lower().replace("-", " "), CONTEXT)
@@ -136,7 +136,8 @@ async def test_a_recovery_code_works_once(core: Core) -> None:
     assert await factors.use_recovery_code(account, codes[1], CONTEXT)
     assert len(account_of(core, "zoe").recovery_digests) == 8
     recorded = await core.journal.read(0, 100)
-    assert [CONTEXT.actor] * 2 == [each.actor for each in recorded if each.type == "account.recovery_code_used"]
+    actor = f"account:{account.subject}"
+    assert [actor] * 2 == [each.actor for each in recorded if each.type == "account.recovery_code_used"]
     assert [code for code in codes if any(code in each.data for each in recorded)] == []
 
 
