@@ -136,14 +136,19 @@ class Grant(msgspec.Struct):
     def _begun(self, event: events.Event, position: int) -> None:
         match event:
             case events.AuthorizationGranted() as granted:
-                self.person = _person(granted, position)
+                self.person = msgspec.structs.replace(
+                    _person(granted, position),
+                    nonce=granted.nonce,
+                    id_token_claims=granted.id_token_claims,
+                    userinfo_claims=granted.userinfo_claims,
+                )
                 self.code = _code(granted)
             case events.AuthorizationRedeemed() if self.code is not None:
                 self.code = msgspec.structs.replace(self.code, redeemed=True)
             case events.DeviceRequested() as requested:
                 self.device = _device(requested)
             case events.DeviceApproved() as approved:
-                self.person = _approver(approved, position)
+                self.person = _person(approved, position)
             case events.DeviceDenied() if self.device is not None:
                 self.device = msgspec.structs.replace(self.device, denied=True)
             case events.DeviceRedeemed() if self.device is not None:
@@ -220,33 +225,16 @@ def _token(event: events.TokenIssued | events.TokenRefreshed) -> Token:
     )
 
 
-def _person(granted: events.AuthorizationGranted, position: int) -> Person:
+def _person(given: events.AuthorizationGranted | events.DeviceApproved, position: int) -> Person:
     return Person(
-        client_id=granted.client_id,
-        subject=granted.subject,
-        session=granted.session,
-        scope=granted.scope,
-        resources=granted.resources,
-        auth_time=granted.auth_time,
-        amr=granted.amr,
-        acr=granted.acr,
-        nonce=granted.nonce,
-        id_token_claims=granted.id_token_claims,
-        userinfo_claims=granted.userinfo_claims,
-        position=position,
-    )
-
-
-def _approver(approved: events.DeviceApproved, position: int) -> Person:
-    return Person(
-        client_id=approved.client_id,
-        subject=approved.subject,
-        session=approved.session,
-        scope=approved.scope,
-        resources=approved.resources,
-        auth_time=approved.auth_time,
-        amr=approved.amr,
-        acr=approved.acr,
+        client_id=given.client_id,
+        subject=given.subject,
+        session=given.session,
+        scope=given.scope,
+        resources=given.resources,
+        auth_time=given.auth_time,
+        amr=given.amr,
+        acr=given.acr,
         position=position,
     )
 

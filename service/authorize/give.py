@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from uuid import UUID
 
 from projections.access_model import AccessModel, Client
 from schema.events import AuthorizationGranted
@@ -12,10 +11,11 @@ from service.authorize.claims_parameter import scopes_of_claims
 from service.authorize.decide import Give
 from service.authorize.request import AuthorizationRequest
 from service.browser.visit import SignedIn, Visit
-from service.errors import AccessDenied
-from service.grants.consents import allow, allows
-from service.grants.revoke import revoke_grant
+from service.grants.consents import allow
+from service.grants.standing import check_still_stands
 from service.tokens.handles import AUTHORIZATION_CODE, new_handle
+
+_TAKEN_BACK = "What the grant would rest on was taken back."
 
 
 async def give(visit: Visit, client: Client, request: AuthorizationRequest, signed_in: SignedIn, given: Give) -> str:
@@ -29,7 +29,7 @@ async def give(visit: Visit, client: Client, request: AuthorizationRequest, sign
     code = new_handle(AUTHORIZATION_CODE, grant_id)
     event = _granted(visit, request, signed_in, given, visit.core.digester.digest(code))
     appended = await visit.exchange.append(grant_id, 0, event)
-    await _must_stand(visit, client, signed_in, given, grant_id, appended.last)
+    await check_still_stands(visit, signed_in, client, given.wanted, grant_id, appended.last, _TAKEN_BACK)
     return code
 
 
@@ -66,24 +66,3 @@ def _resources(access: AccessModel, request: AuthorizationRequest, scopes: froze
 
 def _claims(names: tuple[str, ...], given: Give) -> tuple[str, ...]:
     return tuple(name for name in names if scopes_of_claims((name,)) <= given.wanted)
-
-
-async def _must_stand(
-    visit: Visit, client: Client, signed_in: SignedIn, given: Give, grant_id: UUID, position: int
-) -> None:
-    """Revoke the grant if session, client or consent ended before it was committed.
-
-    Whoever ends one of them revokes the grants that they find behind it; this one they may not have found.
-    """
-    core, subject = visit.core, signed_in.account.subject
-    if core.state.position < position:
-        await core.follower.refresh()
-    session = await core.sessions.get(signed_in.session_id)
-    account = core.state.accounts.by_subject.get(subject)
-    alive = session is not None and session.alive(account, time.time())
-    if alive and allows(core, subject, client, given.wanted):
-        return
-    revoked = await revoke_grant(core, visit.exchange.context, grant_id, "taken_back_meanwhile")
-    if revoked is not None:
-        await core.follower.settled(revoked)
-    raise AccessDenied("taken_back_meanwhile", "What the grant would rest on was taken back.")

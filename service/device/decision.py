@@ -11,9 +11,9 @@ import msgspec
 from schema.events import DeviceApproved, DeviceDenied, Event
 from service.browser.visit import SignedIn, Visit
 from service.device.request import DeviceRequest, givable, read_request
-from service.errors import AccessDenied, InvalidRequest
-from service.grants.consents import allow, allows
-from service.grants.revoke import revoke_grant
+from service.errors import InvalidRequest
+from service.grants.consents import allow
+from service.grants.standing import check_still_stands
 from service.http.request import required
 from service.http.response import Response
 from service.journal.port import Append, Appended, JournalUnavailable, VersionConflict
@@ -21,6 +21,7 @@ from service.pages.models import DonePage
 from service.tokens.seal import NotSealed
 
 _ATTEMPTS = 10
+_TAKEN_BACK = "You signed out, or this application is not allowed any more."
 _START_AGAIN = "This page is out of date. Enter the code of your device again."
 
 
@@ -76,28 +77,11 @@ async def _approve(visit: Visit, who: SignedIn, grant_id: UUID, shown: frozenset
         await allow(core, visit.exchange.context, subject, request.client, asked.scopes)
         appended = await _append(visit, request, approved)
         if appended is not None:
-            await _check_still_wanted(visit, who, request, asked.scopes, appended)
+            await check_still_stands(
+                visit, who, request.client, asked.scopes, request.grant_id, appended.last, _TAKEN_BACK
+            )
             return visit.page(DonePage(title="Your device is connected", message="You can go back to your device."))
     raise JournalUnavailable("the grant changes too fast to be approved")
-
-
-async def _check_still_wanted(
-    visit: Visit, who: SignedIn, request: DeviceRequest, scopes: frozenset[str], appended: Appended
-) -> None:
-    """Whoever ended the session, removed the client or withdrew the consent meanwhile may have been too early to see
-    the grant: it ends here. Raises AccessDenied or JournalUnavailable.
-    """
-    core = visit.core
-    await core.follower.folded(appended.last)
-    session = await core.sessions.get(who.session_id)
-    account = core.state.accounts.by_subject.get(who.account.subject)
-    wanted = session is not None and session.alive(account, time.time())
-    if wanted and allows(core, who.account.subject, request.client, scopes):
-        return
-    last = await revoke_grant(core, visit.exchange.context, request.grant_id, "taken_back_meanwhile")
-    if last is not None:
-        await core.follower.settled(last)
-    raise AccessDenied("taken_back_meanwhile", "You signed out, or this application is not allowed any more.")
 
 
 async def _deny(visit: Visit, who: SignedIn, grant_id: UUID) -> Response:
