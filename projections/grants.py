@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from sys import intern
 
 import msgspec
 
@@ -10,11 +11,14 @@ from projections.stream_cache import StreamCache
 from schema import events
 from schema.envelope import Fact
 
+_REFRESHED = "refresh_token"
+
 
 class Token(msgspec.Struct, gc=False):
     """An access token of a grant. Times are in seconds; `digest` is there for opaque tokens.
 
-    `subject` is what the token says, which is a pairwise one where the client has those.
+    `subject` is what the token says, which is a pairwise one where the client has those. `source` is the address that
+    it was issued to.
     """
 
     client_id: str
@@ -24,6 +28,8 @@ class Token(msgspec.Struct, gc=False):
     issued_at: int
     expires_at: int
     digest: str | None
+    grant_type: str
+    source: str | None
     revoked: bool = False
 
 
@@ -115,9 +121,9 @@ class Grant(msgspec.Struct):
             self.position = fact.position
         match fact.event:
             case events.TokenIssued() as issued:
-                self._issued(issued)
+                self._issued(issued, fact.source)
             case events.TokenRefreshed() as refreshed:
-                self._refreshed(refreshed)
+                self._refreshed(refreshed, fact.source)
             case events.TokenRevoked() as revoked:
                 self.tokens[revoked.number].revoked = True
             case events.GrantRevoked():
@@ -154,8 +160,8 @@ class Grant(msgspec.Struct):
             case events.DeviceRedeemed() if self.device is not None:
                 self.device = msgspec.structs.replace(self.device, redeemed=True)
 
-    def _issued(self, issued: events.TokenIssued) -> None:
-        self.tokens[issued.number] = _token(issued)
+    def _issued(self, issued: events.TokenIssued, source: str | None) -> None:
+        self.tokens[issued.number] = _token(issued, issued.grant_type, source)
         self.last_number = issued.number
         if issued.refresh_digest is not None:
             self.refresh = Refresh(
@@ -164,11 +170,11 @@ class Grant(msgspec.Struct):
                 used_at=issued.issued_at,
             )
 
-    def _refreshed(self, refreshed: events.TokenRefreshed) -> None:
+    def _refreshed(self, refreshed: events.TokenRefreshed, source: str | None) -> None:
         now = refreshed.issued_at
         for number in [number for number, token in self.tokens.items() if token.expires_at <= now]:
             del self.tokens[number]
-        self.tokens[refreshed.number] = _token(refreshed)
+        self.tokens[refreshed.number] = _token(refreshed, _REFRESHED, source)
         self.last_number = refreshed.number
         if self.refresh is not None:
             self.refresh = _rotated(self.refresh, refreshed)
@@ -213,7 +219,7 @@ def _rotated(before: Refresh, refreshed: events.TokenRefreshed) -> Refresh:
     )
 
 
-def _token(event: events.TokenIssued | events.TokenRefreshed) -> Token:
+def _token(event: events.TokenIssued | events.TokenRefreshed, grant_type: str, source: str | None) -> Token:
     return Token(
         client_id=event.client_id,
         subject=event.presented_subject or event.subject,
@@ -222,6 +228,8 @@ def _token(event: events.TokenIssued | events.TokenRefreshed) -> Token:
         issued_at=event.issued_at,
         expires_at=event.expires_at,
         digest=event.digest,
+        grant_type=intern(grant_type),  # a million tokens share a few of these
+        source=None if source is None else intern(source),
     )
 
 

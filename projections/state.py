@@ -1,5 +1,5 @@
-"""All that one worker knows, at one position: access model, accounts, consents and keys; recent grants, sessions and
-failed guesses.
+"""All that one worker knows, at one position: access model, accounts, consents and keys; recent grants, sessions,
+failed guesses and where tokens were seen.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from projections.grants import GrantCache
 from projections.keyset import KeySet
 from projections.login_failures import LoginFailures
 from projections.sessions import SessionCache
+from projections.token_sources import TokenSources
 from projections.wrong_user_codes import WrongUserCodes
 from schema import events
 from schema.envelope import Fact
@@ -29,9 +30,25 @@ _OF_GRANTS = (
     events.TokenReuseDetected,
 )
 _OF_SESSIONS = (events.SessionStarted, events.SessionRenewed, events.SessionEnded, events.LogoutNotified)
-_TAKE_NOTHING_AWAY = (
-    events.AccessRejected,
+_OF_NO_ANSWER = (
     events.AuthorizationDenied,
+    events.UsageRecorded,
+    events.AuditRead,
+    events.WebhookRegistered,
+    events.WebhookUpdated,
+    events.WebhookSecretRotated,
+    events.WebhookDisabled,
+    events.WebhookEnabled,
+    events.WebhookRemoved,
+    events.AnomalyDetected,
+    events.AnomalyExtended,
+    events.AnomalyAnswered,
+    events.AnomalyAcknowledged,
+)
+_TAKE_NOTHING_AWAY = (
+    *_OF_NO_ANSWER,
+    events.TokenSourceObserved,
+    events.AccessRejected,
     events.LoginFailed,
     events.TokenIssued,
     events.TokenRefreshed,
@@ -57,6 +74,7 @@ class WorkerState:
         self.sessions = SessionCache(session_limit)
         self.login_failures = LoginFailures(failures_kept)
         self.wrong_user_codes = WrongUserCodes(failures_kept)
+        self.token_sources = TokenSources()
         self.position = 0
 
     def apply(self, fact: Fact) -> None:
@@ -69,7 +87,9 @@ class WorkerState:
             self.login_failures.apply(fact)
         elif isinstance(fact.event, events.AccessRejected):
             self.wrong_user_codes.apply(fact)
-        elif not isinstance(fact.event, events.AuthorizationDenied):
+        elif isinstance(fact.event, events.TokenSourceObserved):
+            self.token_sources.apply(fact.event)
+        elif not isinstance(fact.event, _OF_NO_ANSWER):
             self.access.apply(fact)
             self.accounts.apply(fact)
             self.consents.apply(fact)

@@ -576,6 +576,196 @@ class AccessRejected(Event, frozen=True, kw_only=True):
     detail: str | None = None
 
 
+# --- how tokens are used ----------------------------------------------------------------------------------
+
+AGE_BOUNDS = (60, 300, 600, 1_800, 3_600, 14_400)
+"""Upper bounds, in seconds, of the ages that `IntrospectionCount.ages` counts by; what is older comes last."""
+
+
+class IntrospectionCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many introspections of one kind found an active token.
+
+    `scope` and `grant_type` are those of the token, `resource` its audience, `introspector` the client that asked.
+    `ages` divides `count` by the age that the token had (`AGE_BOUNDS`, and one more for what is older).
+    """
+
+    resource: str
+    scope: str
+    grant_type: str
+    introspector: str
+    count: int
+    ages: tuple[int, ...] = ()
+
+
+class UsageRecorded(Event, frozen=True, kw_only=True):
+    """How often a client's tokens were introspected and active within one minute, as one worker counted.
+
+    `minute` is its first second. One worker may record a minute of a client more than once: the counts add up.
+    """
+
+    TYPE: ClassVar[str] = "usage.recorded"
+    client_id: str
+    minute: int
+    introspections: tuple[IntrospectionCount, ...]
+
+
+class TokenSourceObserved(Event, frozen=True, kw_only=True):
+    """An API saw a token come from a network that neither its issuance nor an earlier observation of its grant names.
+
+    `source` is the address that the API told (RFC 7662 section 2.1), `issued_from` the one that the token was issued
+    to, `introspector` the client that told it.
+    """
+
+    TYPE: ClassVar[str] = "token.source_observed"
+    client_id: str
+    subject: str
+    token_id: str
+    introspector: str
+    source: str
+    issued_from: str | None = None
+    user_agent: str | None = None
+
+
+class AuditRead(Event, frozen=True, kw_only=True):
+    """Somebody read the audit log over HTTP: a `page` of events up to `last`, or a `stream` that begins after `after`.
+
+    `filters` are those asked for, as text.
+    """
+
+    TYPE: ClassVar[str] = "audit.read"
+    client_id: str
+    subject: str
+    via: Literal["page", "stream"]
+    after: int
+    last: int | None = None
+    count: int = 0
+    filters: dict[str, str] = {}
+
+
+# --- webhooks ---------------------------------------------------------------------------------------------
+
+
+class WebhookSettings(Event, frozen=True, kw_only=True):
+    """Where events are sent by HTTP; the part that `webhook.registered` and `webhook.updated` share.
+
+    `types` are shell globs of event types (none: all), `clients` client ids (none: all).
+    """
+
+    name: str
+    url: str
+    types: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
+
+
+class WebhookRegistered(WebhookSettings, frozen=True, kw_only=True):
+    """A webhook became known; it is sent the events after the position `after`. Its secret is in the vault alone."""
+
+    TYPE: ClassVar[str] = "webhook.registered"
+    after: int = 0
+
+
+class WebhookUpdated(WebhookSettings, frozen=True, kw_only=True):
+    """The settings of a webhook were replaced."""
+
+    TYPE: ClassVar[str] = "webhook.updated"
+
+
+class WebhookSecretRotated(Event, frozen=True, kw_only=True):
+    """A webhook has a new secret; what is sent is also signed by the one before it until `previous_expire_at`."""
+
+    TYPE: ClassVar[str] = "webhook.secret_rotated"
+    name: str
+    previous_expire_at: int
+
+
+class WebhookDisabled(Event, frozen=True, kw_only=True):
+    """A webhook is sent nothing until it is enabled; nothing is lost meanwhile."""
+
+    TYPE: ClassVar[str] = "webhook.disabled"
+    name: str
+    reason: str = ""
+
+
+class WebhookEnabled(Event, frozen=True, kw_only=True):
+    """A disabled webhook is sent events again, from where it was left."""
+
+    TYPE: ClassVar[str] = "webhook.enabled"
+    name: str
+
+
+class WebhookRemoved(Event, frozen=True, kw_only=True):
+    """A webhook is no longer known."""
+
+    TYPE: ClassVar[str] = "webhook.removed"
+    name: str
+
+
+# --- anomalies --------------------------------------------------------------------------------------------
+
+Severity = Literal["low", "medium", "high", "critical"]
+Response = Literal["revoke_grant", "disable_client", "require_sign_in"]
+
+
+class Finding(Event, frozen=True, kw_only=True):
+    """What a rule found; the part that `anomaly.detected` and `anomaly.extended` share. Its stream is the finding.
+
+    `technique` is one of MITRE ATT&CK, such as `T1110.003`. `about` names the one thing that it is about, such as
+    `source 192.0.2.7`; `client_id`, `subject` and `grant_id` are there where it is about one of them. `summary` is a
+    sentence for people. `count` events speak for it, from `first_at` to `last_at`; `evidence` are positions of some of
+    them, the first and the latest, and `sources` addresses that they came from.
+    """
+
+    rule: str
+    severity: Severity
+    technique: str
+    about: str
+    summary: str
+    first_at: int
+    last_at: int
+    count: int
+    evidence: tuple[int, ...]
+    sources: tuple[str, ...] = ()
+    client_id: str | None = None
+    subject: str | None = None
+    grant_id: str | None = None
+
+
+class AnomalyDetected(Finding, frozen=True, kw_only=True):
+    """A rule found something new."""
+
+    TYPE: ClassVar[str] = "anomaly.detected"
+
+
+class AnomalyExtended(Finding, frozen=True, kw_only=True):
+    """What a rule found goes on; the fields are those of all of it."""
+
+    TYPE: ClassVar[str] = "anomaly.extended"
+
+
+class AnomalyAnswered(Event, frozen=True, kw_only=True):
+    """What was done about a finding by policy; the event of the deed itself has the rule as its actor.
+
+    `target` is the grant, client or subject; without `done`, `detail` says why it was not.
+    """
+
+    TYPE: ClassVar[str] = "anomaly.answered"
+    rule: str
+    response: Response
+    target: str
+    done: bool
+    detail: str = ""
+    client_id: str | None = None
+
+
+class AnomalyAcknowledged(Event, frozen=True, kw_only=True):
+    """A person has seen a finding; what the rule sees of the same thing from now on is a new one."""
+
+    TYPE: ClassVar[str] = "anomaly.acknowledged"
+    rule: str
+    note: str = ""
+    client_id: str | None = None
+
+
 EVENT_TYPES: dict[str, type[Event]] = {
     kind.TYPE: kind
     for kind in (
@@ -627,6 +817,19 @@ EVENT_TYPES: dict[str, type[Event]] = {
         DeviceDenied,
         DeviceRedeemed,
         AccessRejected,
+        UsageRecorded,
+        TokenSourceObserved,
+        AuditRead,
+        WebhookRegistered,
+        WebhookUpdated,
+        WebhookSecretRotated,
+        WebhookDisabled,
+        WebhookEnabled,
+        WebhookRemoved,
+        AnomalyDetected,
+        AnomalyExtended,
+        AnomalyAnswered,
+        AnomalyAcknowledged,
     )
 }
 

@@ -24,9 +24,7 @@ _LOW_62_BITS_FREE = (1 << 62) - 1
 def new_stream(now_ms: int | None = None) -> UUID:
     """A fresh UUIDv7: 48 bits of time in milliseconds, 74 random bits."""
     millis = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    noise = int.from_bytes(os.urandom(10), "big")
-    high = (noise >> 68) << 64
-    return UUID(int=(millis << 80) | _VERSION_7 | high | _VARIANT | (noise & _LOW_62_BITS_FREE))
+    return _version_7(millis, os.urandom(10))
 
 
 def entity_stream(kind: str, name: str) -> UUID:
@@ -61,5 +59,21 @@ def consent_stream(subject: str, client_id: str) -> UUID:
     return entity_stream("consent", f"{subject}/{client_id}")
 
 
+def webhook_stream(name: str) -> UUID:
+    """The stream of a webhook."""
+    return entity_stream("webhook", name)
+
+
+def derived_stream(at_ms: int, seed: str) -> UUID:
+    """A UUIDv7 of a moment whose other bits come from `seed`: who says the same again meets the same stream."""
+    return _version_7(at_ms, hashlib.sha256(seed.encode()).digest()[:10])
+
+
 KEYS_STREAM = entity_stream("keys", "signing")
 """All signing keys share one stream, so that two rotations at once conflict and one wins."""
+
+
+def _version_7(millis: int, ten_bytes: bytes) -> UUID:
+    noise = int.from_bytes(ten_bytes, "big")
+    high = (noise >> 68) << 64
+    return UUID(int=(millis << 80) | _VERSION_7 | high | _VARIANT | (noise & _LOW_62_BITS_FREE))

@@ -38,6 +38,8 @@ from service.tokens.digest import Digester
 from service.tokens.find import TokenFinder
 from service.tokens.seal import Sealer
 from service.tokens.subjects import Subjects
+from service.usage.counting import IntrospectionCounts
+from service.usage.observing import Observer
 
 log = logging.getLogger(__name__)
 
@@ -137,12 +139,20 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
             journal=journal,
             metrics=metrics,
         ),
+        introspections=IntrospectionCounts(journal, settings.usage_interval),
+        observer=Observer(journal, state.token_sources),
     )
-    gauges = asyncio.create_task(_keep_gauges(core), name="gauges")
+    chores = (
+        asyncio.create_task(_keep_gauges(core), name="gauges"),
+        asyncio.create_task(core.introspections.run(), name="introspection-counts"),
+    )
     try:
         yield core
     finally:
-        gauges.cancel()
+        for chore in chores:
+            chore.cancel()
+        await core.observer.stop()
+        await core.introspections.record()
         await core.backchannel.stop()
         await follower.stop()
         await journal.stop()

@@ -71,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     session_cache_limit: Annotated[int, Meta(ge=1)] = 100_000
     stream_replicas: Annotated[int, Meta(ge=1, le=5)] = 1
 
+    usage_interval: Annotated[int, Meta(ge=1, le=3_600)] = 60
+
     max_body: Annotated[int, Meta(ge=1_024)] = 65_536
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

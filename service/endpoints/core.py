@@ -22,6 +22,8 @@ from service.tokens.digest import Digester
 from service.tokens.find import TokenFinder
 from service.tokens.seal import Sealer
 from service.tokens.subjects import Subjects
+from service.usage.counting import IntrospectionCounts
+from service.usage.observing import Observer
 
 
 class Core(NamedTuple):
@@ -45,3 +47,5 @@ class Core(NamedTuple):
     metrics: Metrics
     tracing: Tracing
     backchannel: Backchannel
+    introspections: IntrospectionCounts
+    observer: Observer

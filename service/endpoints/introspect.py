@@ -18,6 +18,7 @@ from service.http.request import required
 from service.http.response import Response, answer
 from service.tokens.find import FoundToken
 from service.tokens.handles import REFRESH_TOKEN
+from service.usage.observing import told
 
 
 class ActiveToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,19 +59,22 @@ async def introspect(exchange: Exchange) -> Response:
     form = await exchange.form()
     caller = exchange.authenticate(form).client
     check_introspector(caller)
-    text = required(form, "token")
+    text, told_by = required(form, "token"), told(form)
     await exchange.use_assertion()
     try:
-        active = await _decide(core, caller, text)
+        token, found = await _decide(core, caller, text)
     except TokenNotActive as inactive:
         await exchange.reject(inactive)
         core.metrics.introspected(caller.client_id, active=False)
         return _INACTIVE
     core.metrics.introspected(caller.client_id, active=True)
-    return answer(active)
+    core.introspections.count(token, caller.client_id, time.time())
+    if told_by is not None:
+        core.observer.observe(found, token, caller.client_id, told_by, exchange.context)
+    return answer(_active(token, found, core.issuer, core.state.accounts))
 
 
-async def _decide(core: Core, caller: Client, text: str) -> ActiveToken:
+async def _decide(core: Core, caller: Client, text: str) -> tuple[Token, FoundToken]:
     if text.startswith(REFRESH_TOKEN):
         raise TokenNotActive("refresh_token_presented", "Not an access token.", token_digest=core.digester.digest(text))
     found = await core.tokens.find(text)
@@ -78,10 +82,9 @@ async def _decide(core: Core, caller: Client, text: str) -> ActiveToken:
         # What was found may have left the cache while the worker caught up, and a revocation with it.
         await core.follower.ensure_fresh()
         found = await core.tokens.find(text)
-    access, accounts = core.state.access, core.state.accounts
     token = decide_active(
-        access,
-        accounts,
+        core.state.access,
+        core.state.accounts,
         caller,
         found.grant,
         found.number,
@@ -90,7 +93,7 @@ async def _decide(core: Core, caller: Client, text: str) -> ActiveToken:
         issuer=core.issuer,
         session_end_revokes=core.settings.session_end_revokes,
     )
-    return _active(token, found, core.issuer, accounts)
+    return token, found
 
 
 def _active(token: Token, found: FoundToken, issuer: str, accounts: Accounts) -> ActiveToken:

@@ -139,6 +139,8 @@ TAKES_NOTHING = {
     "session.started",
     "token.issued",
     "token.refreshed",
+    "token.source_observed",
+    *(kind.TYPE for kind in state._OF_NO_ANSWER),
 }
 """Codes and refresh tokens are among them though they are used up: the version of their stream refuses a second use."""
 

@@ -68,6 +68,6 @@ def test_every_event_type_has_its_fold() -> None:
     """What a worker does with an event is decided for each type; none is passed over by accident."""
     of_keys = {events.KeyCreated, events.KeyActivated, events.KeyRetired}
     of_consents = {events.ConsentGranted, events.ConsentWithdrawn}
-    refusals = {events.AccessRejected, events.AuthorizationDenied, events.LoginFailed}
+    others = {events.AccessRejected, events.LoginFailed, events.TokenSourceObserved, *state._OF_NO_ANSWER}
     folded_here = {*state._OF_GRANTS, *state._OF_SESSIONS, *access_model._HANDLERS, *accounts._HANDLERS}
-    assert set(events.EVENT_TYPES.values()) == {*folded_here, *of_keys, *of_consents, *refusals}
+    assert set(events.EVENT_TYPES.values()) == {*folded_here, *of_keys, *of_consents, *others}

@@ -9,6 +9,7 @@ import msgspec
 
 from schema import events
 from tests.schema.people import PEOPLE
+from tests.schema.usage import USAGE
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -100,6 +101,7 @@ SAMPLES: tuple[events.Event, ...] = (
         detail="the secret of another client",
     ),
     *PEOPLE,
+    *USAGE,
 )
 
 

@@ -1,0 +1,1 @@
+"""How tokens are used: what workers count and observe, and the figures that are made of it."""
