@@ -36,6 +36,8 @@ def grants(draw: st.DrawFn) -> Grant:
             issued_at=0,
             expires_at=draw(st.just(100) | times),
             digest=None,
+            grant_type="client_credentials",
+            source=None,
             revoked=draw(seldom),
         )
         for number in range(1, draw(st.integers(1, 3)) + 1)
@@ -188,4 +190,6 @@ def _token() -> Token:
         issued_at=0,
         expires_at=100,
         digest=None,
+        grant_type="client_credentials",
+        source=None,
     )

@@ -13,7 +13,7 @@ from service.bootstrap import open_worker
 from service.endpoints.core import Core
 from service.grants import clock
 from service.settings import Settings
-from tests.conftest import ISSUER, MASTER_KEY
+from tests.conftest import ISSUER, MASTER_KEY, NEVER
 from tests.endpoints.granting import Later
 from tests.endpoints.reasons import documented_reasons
 from tests.endpoints.world import World, open_world
@@ -26,7 +26,9 @@ async def world(servers: Servers) -> AsyncIterator[World]:
     is searched for secrets, and each refusal in it is one that docs/rejections.md tells of.
     """
     with fresh_database(servers) as database:
-        settings = Settings(database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY)
+        settings = Settings(
+            database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY, usage_interval=NEVER
+        )
         async with open_worker(settings) as core, open_world(core) as shared:
             yield shared
             recorded = await core.journal.read(0, 1_000_000)

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 
+from projections import state
 from projections.grants import Grant, GrantCache, Refresh, fold_grant
 from projections.state import WorkerState, takes_away
 from schema import events
