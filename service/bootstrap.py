@@ -212,5 +212,5 @@ async def do_chores(journal: PostgresJournal, keys: KeyManager) -> None:
 
 async def _keep_gauges(core: Core) -> None:
     while True:
-        note_gauges(core)
+        await note_gauges(core)
         await asyncio.sleep(_GAUGE_SECONDS)

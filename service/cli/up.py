@@ -19,7 +19,7 @@ from service.access.errors import AccessError, Interrupted
 from service.cli.access_output import print_secrets
 from service.cli.hints import hints
 from service.embedded.errors import EmbeddedError
-from service.embedded.product import Plan, run
+from service.embedded.product import DatabaseUrls, Plan, run
 from service.journal.migrate import MigrationError, migrate
 from service.journal.port import JournalError
 from service.keys.master import MasterKeyError
@@ -27,6 +27,9 @@ from service.keys.material import UnwrapError
 from service.settings import Settings, SettingsError, load_settings
 
 APP_ROLE = "tallystick_app"
+ANALYST_ROLE = "tallystick_analyst"
+ROLES = ("relay",)
+"""What runs once beside the workers, each a command of its own."""
 PROGRAM = (sys.executable, "-m", "service.cli.main")
 
 
@@ -41,7 +44,7 @@ PROGRAM = (sys.executable, "-m", "service.cli.main")
 )
 @click.option("--access", type=click.Path(path_type=Path), help="An access file to apply before the service starts.")
 def up(home: Path | None, host: str, port: int, workers: int, access: Path | None) -> None:
-    """Run everything: PostgreSQL, NATS, the service and its relay.
+    """Run everything: PostgreSQL, NATS, the service, its relay, projections and consumers.
 
     Prints `ready http://HOST:PORT` once it is. Ctrl-C stops it all in order; a second start resumes. Servers named by
     TALLYSTICK_DATABASE_URL and TALLYSTICK_NATS_URL are used instead of embedded ones.
@@ -75,7 +78,7 @@ def _plan(settings: Settings, home: Path, address: tuple[str, int], workers: int
         nats_url=settings.nats_url,
         issuer=settings.issuer,
         worker=lambda descriptor: (*PROGRAM, "serve", "--fd", str(descriptor)),
-        relay=(*PROGRAM, "relay"),
+        roles={role: (*PROGRAM, role) for role in ROLES},
         migrate=_migrate,
         before_workers=lambda environment: _prepare(access, environment),
         say=_say,
@@ -97,23 +100,25 @@ def _announce(line: str, home: Path, access: Path | None) -> None:
     sys.stdout.flush()
 
 
-def _migrate(owner_url: str, service_url: str) -> None:
-    """Bring the database to this version, and let the service's role do what the service may do."""
+def _migrate(urls: DatabaseUrls) -> None:
+    """Bring the database to this version, and let the logins do what the service and its analysts may do."""
     try:
-        migrate(owner_url)
-        _grant_app_role(owner_url, service_url)
+        migrate(urls.owner)
+        _grant(urls.owner, APP_ROLE, urls.service)
+        if urls.analyst is not None:
+            _grant(urls.owner, ANALYST_ROLE, urls.analyst)
     except MigrationError as error:
         raise EmbeddedError(f"the database cannot be brought to this version: {error}") from error
     except psycopg.Error as error:
-        raise EmbeddedError(f"the service's role cannot be granted {APP_ROLE}: {str(error).strip()}") from error
+        raise EmbeddedError(f"the database's logins cannot be granted their roles: {str(error).strip()}") from error
 
 
-def _grant_app_role(owner_url: str, service_url: str) -> None:
-    owner, service = (conninfo_to_dict(url).get("user") for url in (owner_url, service_url))
-    if service is None or service == owner:
+def _grant(owner_url: str, role: str, login_url: str) -> None:
+    owner, login = (conninfo_to_dict(url).get("user") for url in (owner_url, login_url))
+    if login is None or login == owner:
         return
     with psycopg.connect(owner_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(APP_ROLE), sql.Identifier(str(service))))
+        connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(str(login))))
 
 
 async def _prepare(access: Path | None, environment: Mapping[str, str]) -> None:

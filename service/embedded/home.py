@@ -35,6 +35,7 @@ class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     home_id: str = msgspec.field(default_factory=lambda: secrets.token_hex(8))
     postgres_owner: str = msgspec.field(default_factory=secrets.token_urlsafe)
     postgres_service: str = msgspec.field(default_factory=secrets.token_urlsafe)
+    postgres_analyst: str = msgspec.field(default_factory=secrets.token_urlsafe)
     nats_service: str = msgspec.field(default_factory=secrets.token_urlsafe)
     nats_audit: str = msgspec.field(default_factory=secrets.token_urlsafe)
 
@@ -51,6 +52,7 @@ class RunInfo(msgspec.Struct, frozen=True):
     owner_database_url: str | None
     nats_url: str
     audit_nats_url: str | None
+    analyst_database_url: str | None = None
 
 
 class Home:
@@ -136,11 +138,19 @@ class Home:
         path = self.path / "secrets.json"
         with _explained(path):
             try:
-                return msgspec.json.decode(path.read_bytes(), type=Secrets)
+                return self._kept_secrets(path)
             except msgspec.DecodeError as error:
                 raise EmbeddedError(f"{path} is damaged: {error}; restore it from a backup of this home") from None
             except FileNotFoundError:
                 return self._new_secrets(path)
+
+    def _kept_secrets(self, path: Path) -> Secrets:
+        """Those of the file; what a newer version needs besides is made and kept."""
+        kept = path.read_bytes()
+        completed = msgspec.json.decode(kept, type=Secrets)
+        if msgspec.json.decode(kept).keys() != set(Secrets.__struct_fields__):
+            write_private(path, msgspec.json.encode(completed).decode())
+        return completed
 
     def _new_secrets(self, path: Path) -> Secrets:
         if os.path.lexists(self.postgres_link):

@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: one cluster, reached by a unix socket only, with a password for every role.
 
 Start: leftovers of a killed run end; the cluster is made beside its place and renamed into it; the server starts; the
-service's role and the database are made if they are missing.
+roles of the service and of analysts and the database are made if they are missing.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from service.embedded.process import Child, capture, describe_exit, spawn, stop_
 
 OWNER = "tallystick_owner"
 SERVICE = "tallystick_service"
+ANALYST = "tallystick_analyst_login"
 DATABASE = "tallystick"
 
 START_LIMIT = 600.0
@@ -77,6 +78,11 @@ class Postgres:
     def service_url(self) -> str:
         """The URL of the role that the service runs as. Usable once started."""
         return self._url(SERVICE, self._secrets.postgres_service)
+
+    @property
+    def analyst_url(self) -> str:
+        """The URL of the role that reads the usage figures and nothing else. Usable once started."""
+        return self._url(ANALYST, self._secrets.postgres_analyst)
 
     async def start(self) -> Child:
         """Start the server (the first time: make the cluster), and return once it takes connections."""
@@ -156,7 +162,8 @@ class Postgres:
             async with await psycopg.AsyncConnection.connect(
                 maintenance, autocommit=True, connect_timeout=30
             ) as connection:
-                await _make_role(connection, self._secrets.postgres_service)
+                await _make_role(connection, SERVICE, self._secrets.postgres_service)
+                await _make_role(connection, ANALYST, self._secrets.postgres_analyst)
                 await _make_database(connection)
         except psycopg.Error as error:
             raise EmbeddedError(f"PostgreSQL refuses its owner: {str(error).strip()} (see {self.log.path})") from error
@@ -174,12 +181,12 @@ class Postgres:
             raise told(self._home.postgres_link, error) from error
 
 
-async def _make_role(connection: psycopg.AsyncConnection, password: str) -> None:
-    found = await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [SERVICE])
+async def _make_role(connection: psycopg.AsyncConnection, role: str, password: str) -> None:
+    found = await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role])
     if found.rowcount == 0:
-        encrypted = connection.pgconn.encrypt_password(password.encode(), SERVICE.encode(), b"scram-sha-256").decode()
+        encrypted = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
         await connection.execute(
-            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(SERVICE), sql.Literal(encrypted))
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(encrypted))
         )
 
 

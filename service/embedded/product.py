@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from service.embedded.files import LogFile, make_private_dir, told
 from service.embedded.home import Home, RunInfo, Secrets
@@ -21,16 +22,25 @@ from service.embedded.programs import Program, Register
 from service.embedded.supervisor import Managed, Supervisor, until_first
 
 TRIM_INTERVAL = 60.0
-WORKER_RANK, RELAY_RANK = 0, 1
+WORKER_RANK, ROLE_RANK = 0, 1
+
+
+class DatabaseUrls(NamedTuple):
+    """The database by the roles of its owner, the service and analysts; nobody of the last where it is not ours."""
+
+    owner: str
+    service: str
+    analyst: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What to bring up. A URL that is given names a server of somebody else, which is then not started.
 
-    `worker` makes a worker's argument list from the descriptor of the listening socket. `migrate` gets the owner's and
-    the service's database URL; `before_workers` the environment that the workers will have; both raise EmbeddedError.
-    `say` takes a line for the operator, `announce` the line that tells readiness.
+    `worker` makes a worker's argument list from the descriptor of the listening socket; `roles` has the argument lists
+    of what runs once beside the workers, by name. `migrate` gets the database's URLs, `before_workers` the environment
+    that the workers will have; both raise EmbeddedError. `say` takes a line for the operator, `announce` the line that
+    tells readiness.
     """
 
     home: Path
@@ -42,8 +52,8 @@ class Plan:
     nats_url: str | None
     issuer: str | None
     worker: Callable[[int], Sequence[str]]
-    relay: Sequence[str]
-    migrate: Callable[[str, str], None]
+    roles: Mapping[str, Sequence[str]]
+    migrate: Callable[[DatabaseUrls], None]
     before_workers: Callable[[Mapping[str, str]], Awaitable[None]]
     say: Callable[[str], None]
     announce: Callable[[str], None]
@@ -100,11 +110,11 @@ class _Product:
         servers: list[Managed] = [server for server in (self._postgres, self._nats) if server is not None]
         await self._supervisor.start(*servers)
         info = self._info()
-        owner_url = info.owner_database_url or info.database_url
-        await in_background(lambda: self._plan.migrate(owner_url, info.database_url))
+        urls = DatabaseUrls(info.owner_database_url or info.database_url, info.database_url, info.analyst_database_url)
+        await in_background(lambda: self._plan.migrate(urls))
         environment = self._environment(info)
         await self._plan.before_workers(environment)
-        await self._supervisor.start(self._relay(environment), *self._workers(environment))
+        await self._supervisor.start(*self._roles(environment), *self._workers(environment))
         await until_ready(self._local_host, self._port, self._plan.say)
         self._home.write_run(info)
         self._plan.announce(f"ready {http_url(self._plan.host, self._port)}")
@@ -118,6 +128,7 @@ class _Product:
             owner_database_url=postgres.owner_url if postgres else plan.owner_database_url,
             nats_url=nats.service_url if nats else str(plan.nats_url),
             audit_nats_url=nats.audit_url if nats else None,
+            analyst_database_url=postgres.analyst_url if postgres else None,
         )
 
     def _environment(self, info: RunInfo) -> dict[str, str]:
@@ -131,17 +142,20 @@ class _Product:
             "PROMETHEUS_MULTIPROC_DIR": str(self._home.metrics_dir),
         }
 
-    def _relay(self, environment: Mapping[str, str]) -> Program:
-        # The gauges that workers share are not the relay's: its own would stand at 0 for ever, as the slowest worker.
+    def _roles(self, environment: Mapping[str, str]) -> list[Program]:
+        # The gauges that workers share are not theirs: their own would stand at 0 for ever, as the slowest worker.
         env = {name: value for name, value in environment.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
-        return Program(
-            name="relay",
-            argv=self._plan.relay,
-            env=env,
-            stop_rank=RELAY_RANK,
-            register=self._register,
-            metrics_dir=self._home.metrics_dir,
-        )
+        return [
+            Program(
+                name=name,
+                argv=argv,
+                env=env,
+                stop_rank=ROLE_RANK,
+                register=self._register,
+                metrics_dir=self._home.metrics_dir,
+            )
+            for name, argv in self._plan.roles.items()
+        ]
 
     def _workers(self, environment: Mapping[str, str]) -> list[Program]:
         descriptor = self._listener.fileno()

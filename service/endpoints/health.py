@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -11,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.endpoints.core import Core
 from service.journal.port import JournalUnavailable
+from service.journal.progress import Kind, Progress, read_progress
 from service.telemetry import metrics
 
 Status = Literal["ready", "degraded", "unready"]
@@ -24,6 +26,13 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
     status: Status
     reason: str
+
+
+_MISSING: dict[Kind, Part] = {
+    "projections": Part(status="degraded", reason="no projector has run yet (tallystick project)"),
+    "anomalies": Part(status="degraded", reason="no consumer has run yet (tallystick consume)"),
+    "webhooks": Part(status="ready", reason="none is registered"),
+}
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +68,7 @@ def health_routes(core: Core) -> list[HTTPRouteHandler]:
     return [live, ready, prometheus]
 
 
-def note_gauges(core: Core) -> None:
+async def note_gauges(core: Core) -> None:
     """Set the gauges to what they are now."""
     metrics.QUEUE.set(core.journal.queue_depth)
     metrics.POSITION.set(core.state.position)
@@ -68,10 +77,21 @@ def note_gauges(core: Core) -> None:
     metrics.HALTED.set(core.follower.poison is not None)
     metrics.RELAY_UP.set(_relay(core).status == "ready")
     metrics.GRANTS.set(len(core.state.grants))
+    with suppress(JournalUnavailable):
+        for each in await read_progress(core.journal):
+            if each.kind != "webhooks":
+                metrics.FOLD_POSITION.labels(each.name).set(each.position)
+                metrics.FOLD_UP.labels(each.name).set(each.trouble is None)
 
 
 async def _readiness(core: Core) -> Readiness:
-    parts = {"journal": await _journal(core), "feed": _feed(core), "keys": await _keys(core), "relay": _relay(core)}
+    parts = {
+        "journal": await _journal(core),
+        "feed": _feed(core),
+        "keys": await _keys(core),
+        "relay": _relay(core),
+        **await _beside(core),
+    }
     worst = max((part.status for part in parts.values()), key=_ORDER.index)
     return Readiness(status=worst, parts=parts)
 
@@ -108,3 +128,23 @@ def _relay(core: Core) -> Part:
     if relay.silent > _RELAY_SILENT:
         return Part(status="degraded", reason=f"the relay has been silent for {relay.silent:.0f} s")
     return Part(status="ready", reason=f"published to {relay.position} of {core.follower.head}")
+
+
+async def _beside(core: Core) -> dict[str, Part]:
+    """What runs beside the workers. It answers no request of theirs: at worst it is degraded."""
+    try:
+        progress = await read_progress(core.journal)
+    except JournalUnavailable as error:
+        return dict.fromkeys(_MISSING, Part(status="degraded", reason=str(error)))
+    return {
+        kind: _together([each for each in progress if each.kind == kind], missing) for kind, missing in _MISSING.items()
+    }
+
+
+def _together(progress: list[Progress], missing: Part) -> Part:
+    if not progress:
+        return missing
+    troubles = [each.trouble for each in progress if each.trouble is not None]
+    if troubles:
+        return Part(status="degraded", reason="; ".join(troubles))
+    return Part(status="ready", reason=", ".join(f"{each.name} at {each.position}" for each in progress))

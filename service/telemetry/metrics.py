@@ -46,6 +46,18 @@ HEAD = Gauge("tallystick_journal_head", "Last position of the journal.", multipr
 RELAYED = Gauge("tallystick_relay_position", "Last position published to NATS.", multiprocess_mode="livemax")
 HALTED = Gauge("tallystick_feed_halted", "Workers whose feed halted on poison.", multiprocess_mode="livesum")
 RELAY_UP = Gauge("tallystick_relay_running", "1 while the relay runs as it should.", multiprocess_mode="livemax")
+FOLD_POSITION = Gauge(
+    "tallystick_fold_position",
+    "Last position that a projection or consumer has done.",
+    ["name"],
+    multiprocess_mode="livemax",
+)
+FOLD_UP = Gauge(
+    "tallystick_fold_running",
+    "1 while a projection or consumer runs as it should.",
+    ["name"],
+    multiprocess_mode="livemax",
+)
 GRANTS = Gauge("tallystick_grants_cached", "Grants held in memory, all workers.", multiprocess_mode="livesum")
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import psycopg
 
 from service.embedded.errors import EmbeddedError
-from service.embedded.product import Plan, run
+from service.embedded.product import DatabaseUrls, Plan, run
 
 STAND_IN = str(Path(__file__).with_name("stand_in.py"))
 
 
-def _migrate(owner_url: str, service_url: str) -> None:
-    with psycopg.connect(owner_url) as connection:
+def _migrate(urls: DatabaseUrls) -> None:
+    with psycopg.connect(urls.owner) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS receipts (n int)")
         connection.execute("GRANT ALL ON receipts TO tallystick_service")
-    with psycopg.connect(service_url) as connection:
+    with psycopg.connect(urls.service) as connection:
         connection.execute("SELECT count(*) FROM receipts")
 
 
@@ -49,7 +49,7 @@ async def _main(home: str, port: str, relay: str, workers: str) -> None:
         nats_url=None,
         issuer=None,
         worker=lambda descriptor: (sys.executable, STAND_IN, "serve", str(descriptor)),
-        relay=(sys.executable, STAND_IN, relay),
+        roles={"relay": (sys.executable, STAND_IN, relay)},
         migrate=_migrate,
         before_workers=_before_workers,
         say=_say,

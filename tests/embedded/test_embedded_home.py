@@ -9,7 +9,7 @@ import pytest
 
 from service.embedded.errors import EmbeddedError
 from service.embedded.files import LOG_KEPT, LOG_LIMIT, LogFile, write_private
-from service.embedded.home import Home, RunInfo
+from service.embedded.home import Home, RunInfo, Secrets
 
 RUN = RunInfo(pid=1, http_url="http://h:1", database_url="d", owner_database_url="o", nats_url="n", audit_nats_url=None)
 
@@ -44,9 +44,24 @@ def test_secrets_are_made_once(home: Path) -> None:
         pass
     with Home(home).lock() as second:
         assert second == first
-    values = [first.postgres_owner, first.postgres_service, first.nats_service, first.nats_audit]
-    assert len(set(values)) == 4
+    values = [getattr(first, name) for name in Secrets.__struct_fields__ if name != "home_id"]
+    assert len(set(values)) == 5
     assert all(len(value) == 43 and value not in repr(first) for value in values)
+
+
+def test_a_home_of_an_earlier_version_gets_what_it_lacks(home: Path) -> None:
+    """A password that only this version needs is made once and kept; those that were there stay."""
+    with Home(home).lock() as made:
+        pass
+    path = home / "secrets.json"
+    earlier = {name: value for name, value in json.loads(path.read_text()).items() if name != "postgres_analyst"}
+    path.write_text(json.dumps(earlier))
+    with Home(home).lock() as first:
+        pass
+    with Home(home).lock() as second:
+        assert second == first
+    assert (made.home_id, made.nats_audit) == (first.home_id, first.nats_audit)
+    assert first.postgres_analyst != made.postgres_analyst
 
 
 def test_a_home_is_held_by_one(home: Path) -> None:

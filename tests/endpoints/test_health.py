@@ -24,6 +24,26 @@ async def relay_says(world: World, state: str, reason: str) -> None:
     await world.core.follower.refresh()
 
 
+async def beside_says(world: World, state: str, reason: str, silent: float = 0.0, name: str = "usage") -> None:
+    """What a projection reported some seconds ago; the partition of the anomaly consumers runs, and nothing else."""
+    await forget_beside(world)
+    for each, now, why, late in ((name, state, reason, silent), ("anomalies-1", "running", "", 0.0)):
+        await world.core.journal.fetch(
+            "INSERT INTO projection.progress (name, position, state, reason, seen_at)"
+            " VALUES ($1, 7, $2, $3, clock_timestamp() - make_interval(secs => $4))"
+            " ON CONFLICT (name) DO UPDATE SET state = $2, reason = $3, seen_at = excluded.seen_at",
+            each,
+            now,
+            why,
+            late,
+        )
+
+
+async def forget_beside(world: World) -> None:
+    """Nothing beside the workers has ever run."""
+    await world.core.journal.fetch("DELETE FROM projection.progress")
+
+
 async def test_live_process_says_so(world: World) -> None:
     """Liveness asks nothing of other parts."""
     response = await world.http.get("/health/live")
@@ -33,9 +53,10 @@ async def test_live_process_says_so(world: World) -> None:
 async def test_worker_with_all_its_parts_is_ready(world: World) -> None:
     """Ready, with what each part does."""
     await relay_says(world, "running", "")
+    await beside_says(world, "running", "")
     status, body = await ready(world)
     assert (status, body["status"]) == (200, "ready")
-    assert {"journal", "feed", "keys", "relay"} == body["parts"].keys()
+    assert {"journal", "feed", "keys", "relay", "projections", "anomalies", "webhooks"} == body["parts"].keys()
     assert all(part["status"] == "ready" and part["reason"] for part in body["parts"].values())
     kid = (await world.core.ring.signer()).kid
     assert f"key {kid} signs" == body["parts"]["keys"]["reason"]
@@ -49,6 +70,35 @@ async def test_relay_that_does_not_run_is_degraded(world: World, state: str) -> 
     assert (status, body["status"]) == (200, "degraded")
     assert {"status": "degraded", "reason": f"the relay is {state}: NATS does not answer"} == body["parts"]["relay"]
     await relay_says(world, "running", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "said", "reason"),
+    [
+        ("usage", "projections", ("halted", "event 7 cannot be folded", 0.0), "usage halted: event 7 cannot be folded"),
+        ("usage", "projections", ("running", "", 42.0), "usage has been silent for 42 s"),
+        ("anomalies-2", "anomalies", ("starting", "learning", 0.0), "anomalies-2 is starting: learning"),
+        ("webhook:siem", "webhooks", ("degraded", "HTTP 500", 0.0), "webhook:siem is degraded: HTTP 500"),
+    ],
+)
+async def test_what_runs_beside_and_does_not_is_degraded(
+    world: World, name: str, part: str, said: tuple[str, str, float], reason: str
+) -> None:
+    """Tokens go on without figures, findings and webhooks: degraded, 200, with what is wrong."""
+    await relay_says(world, "running", "")
+    await beside_says(world, *said, name=name)
+    status, body = await ready(world)
+    assert (status, body["status"]) == (200, "degraded")
+    assert body["parts"][part] == {"status": "degraded", "reason": reason}
+
+
+async def test_what_never_ran_beside_is_said(world: World) -> None:
+    """An operator who forgot a role is told which command it is."""
+    await forget_beside(world)
+    _, body = await ready(world)
+    assert "(tallystick project)" in body["parts"]["projections"]["reason"]
+    assert "(tallystick consume)" in body["parts"]["anomalies"]["reason"]
+    assert body["parts"]["webhooks"] == {"status": "ready", "reason": "none is registered"}
 
 
 async def test_silent_relay_is_degraded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

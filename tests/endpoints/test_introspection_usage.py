@@ -57,7 +57,7 @@ async def test_a_worker_that_stops_records_what_it_counted(fresh: World) -> None
 async def test_counts_that_cannot_be_committed_are_kept(fresh: World) -> None:
     """What Postgres did not take is recorded the next time, added to what came since."""
     journal = _Refusing(fresh)
-    counts = IntrospectionCounts(journal, 60)
+    counts = IntrospectionCounts(journal, 60)  # type: ignore[arg-type]  # it appends alone
     token = next(iter(fresh.core.state.grants.get(await _grant(fresh)).tokens.values()))  # type: ignore[union-attr]
     counts.count(token, "users-api", token.issued_at + 1)
     await counts.record()
