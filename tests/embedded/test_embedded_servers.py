@@ -98,8 +98,8 @@ async def _check_audit_user(urls: ServerUrls) -> None:
 
     client = await nats.connect(urls.audit_nats_url, error_cb=remember)
     stream = client.jetstream()
-    ephemeral = await stream.subscribe("tally.v1.>", ordered_consumer=True)
-    assert (await ephemeral.next_msg(5)).data == b"receipt"
+    ephemeral = await stream.pull_subscribe("tally.v1.>")
+    assert (await ephemeral.fetch(1, 5))[0].data == b"receipt"
     durable = await stream.pull_subscribe("tally.v1.>", durable="watch", stream="TALLYSTICK")
     [message] = await durable.fetch(1, 5)
     await message.ack_sync()
