@@ -1,0 +1,244 @@
+"""One webhook at work: takes in what it wants, sends it in order for each stream, and writes down what became of it.
+
+What was not answered with 2xx is sent again; a process that is killed in the middle sends again what it had not written
+down. So each event arrives at least once, with one `webhook-id`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import msgspec
+
+from consumers.webhooks.message import body_of, headers_of, id_of
+from consumers.webhooks.registry import Webhook
+from consumers.webhooks.retries import Breaker, Jitter, delay
+from consumers.webhooks.sender import Answer, Sender
+from consumers.webhooks.session import Report, Secrets, Session, Settled
+from consumers.webhooks.waiting import Waiting, WaitingEvents
+from schema.envelope import RecordedEvent
+from schema.events import UnknownEventType
+
+log = logging.getLogger(__name__)
+
+SPAN = 20_000
+"""Positions that one question to the journal looks through at most, so that none takes long."""
+_PAGE = 500
+
+Unwrap = Callable[[str, bytes], bytes | None]
+"""The secret of a webhook by its name, None where it does not open."""
+Disable = Callable[[Webhook], Awaitable[bool]]
+"""Disables a webhook that is gone; returns whether that is done."""
+
+
+class Tools(NamedTuple):
+    """What every webhook needs. `attempts` is how often an event is tried, `pending_limit` how many may wait,
+    `at_once` how many are under way; `clock` gives seconds since 1970.
+    """
+
+    sender: Sender
+    unwrap: Unwrap
+    disable: Disable
+    issuer: str
+    clock: Callable[[], float]
+    jitter: Jitter
+    attempts: int
+    pending_limit: int = 1_000
+    at_once: int = 8
+
+
+class Endpoint:
+    """The webhook as it is registered now; a change of it makes another."""
+
+    def __init__(self, webhook: Webhook, session: Session, tools: Tools) -> None:
+        self.webhook = webhook
+        self._session = session
+        self._tools = tools
+        self._waiting = WaitingEvents()
+        self._breaker = Breaker(tools.jitter)
+        self._under_way: dict[asyncio.Task[Answer], Waiting] = {}
+        self._awake = asyncio.Event()
+        self._secrets: Secrets | None = None
+        self._cursor: int | None = None
+        self._head = 0
+        self._more = False
+        self._poison = ""
+        self._gone = False
+
+    def grown(self, head: int) -> None:
+        """The journal is as long as this."""
+        self._head = head
+        self._awake.set()
+
+    def report(self) -> Report:
+        """How it is."""
+        state, reason = self._state()
+        return Report(self.webhook.name, state, reason, self._cursor)
+
+    async def run(self) -> None:
+        """Send until cancelled. Raises SessionLost."""
+        try:
+            await self._load()
+            while True:
+                self._awake.clear()
+                await self._settle()
+                await self._take()
+                self._launch()
+                await self._rest()
+        finally:
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _state(self) -> tuple[str, str]:
+        if self._poison:
+            return "halted", self._poison
+        if self._cursor is not None and self._secrets is None:
+            again = f"tallystick webhook rotate-secret {self.webhook.name}"
+            return "halted", f"its secret is not kept, or not under this master key; for a new one: {again}"
+        trouble = self._waiting.trouble()
+        if trouble is None:
+            return ("starting", "not loaded yet") if self._cursor is None else ("running", "")
+        since = dt.datetime.fromtimestamp(trouble[0], dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        count = len(self._waiting)
+        return "degraded", f"{count} event{' waits' if count == 1 else 's wait'} since {since}: {trouble[1]}"
+
+    async def _load(self) -> None:
+        loaded = await self._session.load(self.webhook, self._tools.pending_limit)
+        self._cursor, self._more = loaded.cursor, loaded.more
+        self._secrets = loaded.secrets if loaded.secrets is not None and self._open(loaded.secrets) else None
+        for waiting in loaded.waiting:
+            if not self._readable(waiting.event):
+                return
+            self._waiting.add([waiting])
+
+    def _open(self, kept: Secrets) -> list[bytes]:
+        """The secrets that sign now, the newest first; none where the newest does not open."""
+        newest = self._tools.unwrap(self.webhook.name, kept.wrapped)
+        if newest is None:
+            return []
+        overlap = kept.previous is not None and (kept.previous_expire_at or 0) > self._tools.clock()
+        previous = self._tools.unwrap(self.webhook.name, kept.previous) if overlap and kept.previous else None
+        return [newest] if previous is None else [newest, previous]
+
+    def _room(self) -> int:
+        if self._poison or self._more or self._cursor is None or self._cursor >= self._head:
+            return 0
+        return max(min(self._tools.pending_limit - len(self._waiting), _PAGE), 0)
+
+    async def _take(self) -> None:
+        """Take in the next events that it wants; what it does not want only moves the cursor."""
+        await self._load_more()
+        room = self._room()
+        if room == 0 or self._cursor is None:
+            return
+        upto = min(self._head, self._cursor + SPAN)
+        events = await self._session.read(self.webhook, self._cursor, upto, room)
+        if len(events) == room:
+            upto = events[-1].position
+        readable = [event for event in events if self._readable(event)]
+        if self._poison:
+            upto = next(event.position for event in events if event not in readable) - 1
+            readable = [event for event in readable if event.position <= upto]
+        if readable:
+            now = self._tools.clock()
+            await self._session.take(self.webhook.name, readable, upto, now)
+            self._waiting.add(Waiting(event=event, since=now, due=now) for event in readable)
+        self._cursor = upto
+
+    async def _load_more(self) -> None:
+        """More may wait than is held in memory, because many dead letters were put back."""
+        if self._more and not self._under_way and len(self._waiting) < self._tools.pending_limit // 2:
+            self._waiting = WaitingEvents()
+            await self._load()
+
+    def _readable(self, event: RecordedEvent) -> bool:
+        """Whether this version knows the event; one that it does not halts the webhook, and is never skipped."""
+        try:
+            event.fact()
+        except (UnknownEventType, msgspec.DecodeError) as error:
+            if not self._poison:
+                self._poison = f"event {event.position} ({event.type}) cannot be read: {type(error).__name__}"
+                log.critical("webhook %s halted: %s", self.webhook.name, self._poison)
+            return False
+        return True
+
+    def _launch(self) -> None:
+        if self._secrets is None or self._gone:
+            return
+        now = self._tools.clock()
+        room = self._breaker.room(now, len(self._under_way), self._tools.at_once)
+        chosen = self._waiting.probe() if self._breaker.opened and room else self._waiting.ready(now, room)
+        for waiting in chosen:
+            waiting.busy = True
+            task = asyncio.create_task(self._send(waiting.event, self._secrets), name=f"webhook-{self.webhook.name}")
+            task.add_done_callback(lambda _: self._awake.set())
+            self._under_way[task] = waiting
+
+    async def _send(self, event: RecordedEvent, kept: Secrets) -> Answer:
+        body = body_of(event, self._tools.issuer)
+        headers = headers_of(id_of(event.position), self._tools.clock(), body, self._open(kept))
+        return await self._tools.sender.send(self.webhook.url, headers, body)
+
+    async def _rest(self) -> None:
+        """Until something ended, the journal grew, or something is due."""
+        if self._room() > 0:
+            await asyncio.sleep(0)
+            return
+        due = self._breaker.retry_at if self._breaker.opened else self._waiting.next_due()
+        idle = due is None or self._secrets is None or self._gone or len(self._under_way) >= self._tools.at_once
+        seconds = None if idle or due is None else max(due - self._tools.clock(), 0.0)
+        if self._breaker.opened and (self._under_way or not len(self._waiting)):
+            seconds = None
+        # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
+        try:
+            async with asyncio.timeout(seconds):
+                await self._awake.wait()
+        except TimeoutError:
+            return
+
+    async def _settle(self) -> None:
+        """Write down what became of the attempts that ended, then act upon it."""
+        done = [task for task in self._under_way if task.done()]
+        if not done:
+            return
+        now = self._tools.clock()
+        ended = [(self._under_way[task], task.result()) for task in done]
+        if any(answer.gone for _, answer in ended) and await self._tools.disable(self.webhook):
+            self._gone = True
+        settled = self._judged(ended, now)
+        await self._session.settle(self.webhook.name, settled, now)
+        for task in done:
+            del self._under_way[task]
+        for waiting in (*settled.taken, *settled.dead):
+            self._waiting.done(waiting)
+        for waiting in settled.failed:
+            waiting.busy = False
+
+    def _judged(self, ended: list[tuple[Waiting, Answer]], now: float) -> Settled:
+        taken: list[Waiting] = []
+        failed: list[Waiting] = []
+        dead: list[Waiting] = []
+        recovered = False
+        for waiting, answer in ended:
+            if answer.taken:
+                taken.append(waiting)
+                recovered |= self._breaker.succeeded()
+                continue
+            self._breaker.failed(now, answer.wait)
+            self._fail(waiting, answer, now)
+            (dead if waiting.attempts >= self._tools.attempts else failed).append(waiting)
+        if recovered:
+            self._waiting.hasten()
+        return Settled(taken, failed, dead)
+
+    def _fail(self, waiting: Waiting, answer: Answer, now: float) -> None:
+        """An attempt before an event's time, or to an endpoint that is gone, is not one of those that it has."""
+        due = waiting.due
+        if now >= due and not self._gone:
+            due = now + max(delay(waiting.attempts + 1, self._tools.jitter), answer.wait or 0.0)
+        waiting.failed(now, due, answer.error)

@@ -1,0 +1,1 @@
+"""Webhooks: how they are registered, and their secrets."""

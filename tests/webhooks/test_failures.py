@@ -1,0 +1,241 @@
+"""What an endpoint that fails does to its events: tried again, given up, put back, never lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from consumers.webhooks.registry import GONE
+from schema.events import WebhookDisabled, WebhookEnabled
+from schema.streams import webhook_stream
+from service.journal.postgres import connect
+from service.webhooks.letters import redeliver
+from tests.webhooks.receiver import Received, Receiver
+from tests.webhooks.world import World, until
+
+
+def failing(position: int) -> Callable[[Received], int]:
+    """An endpoint that does not take one event."""
+    return lambda received: 500 if received.position == position else 204
+
+
+async def test_one_that_fails_holds_up_its_stream_alone(world: World, receiver: Receiver) -> None:
+    """Later events of the stream wait for it, in order; other streams go on; then it is all taken, in order."""
+    await world.register("siem", receiver.url)
+    first = await world.happen("a", "b", "a", "b", "a")
+    receiver.answer = failing(first[0])
+    async with world.sending():
+        await until(lambda: receiver.positions == [first[1], first[3]])
+        await until(lambda: _pending_is(world, [first[0], first[2], first[4]]))
+        state, reason = (await _shown(world))[1:]
+        assert (state, reason.startswith("3 events wait since ") and reason.endswith("HTTP 500")) == ("degraded", True)
+        receiver.answer = lambda _: 204
+        world.clock.ahead += 10
+        await until(lambda: receiver.positions == [first[1], first[3], first[0], first[2], first[4]])
+        await until(lambda: _is(world, "running"))
+
+
+async def test_each_attempt_has_the_same_id_and_a_time_and_signature_of_its_own(
+    world: World, receiver: Receiver
+) -> None:
+    """A receiver knows a repeat by its webhook-id, and an old timestamp is not sent."""
+    await world.register("siem", receiver.url)
+    receiver.answer = lambda _: 500
+    await world.happen("a")
+    async with world.sending():
+        await until(lambda: len(receiver.received) == 1)
+        await until(lambda: _attempts_are(world, 1))
+        world.clock.ahead += 60
+        await until(lambda: len(receiver.received) == 2)
+    first, second = (each.headers for each in receiver.received)
+    assert first["webhook-id"] == second["webhook-id"]
+    assert int(second["webhook-timestamp"]) - int(first["webhook-timestamp"]) >= 60
+    for each in receiver.received:
+        each.verified()
+
+
+async def test_after_all_attempts_it_is_a_dead_letter_and_the_stream_goes_on(world: World, receiver: Receiver) -> None:
+    """Exactly as many attempts as are set; then the next event of the stream is sent."""
+    await world.register("siem", receiver.url)
+    first, second = await world.happen("a", "a")
+    receiver.answer = failing(first)
+    async with world.sending(attempts=3):
+        for attempt in (1, 2):
+            await until(lambda attempt=attempt: _attempts_are(world, attempt))  # type: ignore[misc]  # bound now
+            world.clock.ahead += 400
+        await until(lambda: receiver.positions == [second])
+        await until(lambda: _dead_is(world, [first]))
+    rows = await world.rows("SELECT attempts, reason FROM webhook.dead_letters")
+    tried = [each.position for each in receiver.received]
+    assert ([(3, "HTTP 500")], [first, first, first, second], []) == (rows, tried, await world.pending())
+
+
+async def test_a_dead_letter_is_redelivered(world: World, receiver: Receiver) -> None:
+    """Put back, it is sent with its old id, and before what waits of its stream."""
+    await world.register("siem", receiver.url)
+    (first,) = await world.happen("a")
+    receiver.answer = lambda _: 400
+    async with world.sending(attempts=1):
+        await until(lambda: _dead_is(world, [first]))
+        receiver.answer = lambda _: 204
+        connection = await connect(world.url)
+        assert [first] == await redeliver(connection, "siem", None)
+        assert await redeliver(connection, "siem", None) == []
+        await connection.close()
+        await until(lambda: receiver.positions == [first])
+        await until(lambda: _pending_is(world, []))
+    assert await world.dead() == []
+
+
+async def test_more_dead_letters_than_fit_come_all_in_order(world: World, receiver: Receiver) -> None:
+    """What is put back at once may be more than is held in memory."""
+    positions = await world.happen(*(f"c{number % 3}" for number in range(50)))
+    await world.register("siem", receiver.url, after=positions[-1])
+    async with world.sending():
+        await until(lambda: _is(world, "running"))
+    await world.rows(
+        "INSERT INTO webhook.dead_letters (name, position, attempts, reason)"
+        " SELECT 'siem', unnest($1::bigint[]), 1, 'HTTP 500' RETURNING 1",
+        positions,
+    )
+    connection = await connect(world.url)
+    await redeliver(connection, "siem", None)
+    await connection.close()
+    async with world.sending(pending_limit=8):
+        await until(lambda: sorted(receiver.positions) == positions)
+    assert receiver.in_order()
+
+
+async def test_gone_disables_once_and_loses_nothing(world: World, receiver: Receiver) -> None:
+    """410 is an event with the webhook as its actor, once; enabled again, all comes."""
+    await world.register("siem", receiver.url)
+    receiver.answer = lambda _: 410
+    positions = await world.happen("a", "b", "c")
+    async with world.sending(attempts=1):
+        await until(lambda: _is(world, "degraded"))
+        await until(lambda: _disabled_in(world))
+        stream = await world.journal.read_stream(webhook_stream("siem"))
+        assert [(each.type, each.actor) for each in stream] == [
+            ("webhook.registered", "tallystick"),
+            ("webhook.disabled", "webhook:siem"),
+        ]
+        assert f"disabled: {GONE}" == (await _shown(world))[2]
+        assert (positions, []) == (await world.pending(), await world.dead())
+        receiver.answer = lambda _: 204
+        await world.change(WebhookEnabled(name="siem"))
+        await until(lambda: sorted(receiver.positions) == positions)
+
+
+async def test_a_webhook_of_webhook_events_ends(world: World, receiver: Receiver) -> None:
+    """Sending makes no events: one that is sent everything is sent its own registration, and then nothing more."""
+    await world.register("siem", receiver.url, types=())
+    head = await world.journal.head()
+    async with world.sending():
+        await until(lambda: receiver.positions == [head])
+        await world.happen("a")
+        await until(lambda: receiver.positions == [head, head + 1])
+    assert head + 1 == await world.journal.head()
+
+
+async def test_a_dead_endpoint_is_asked_little_and_found_well_soon(world: World, receiver: Receiver) -> None:
+    """Of a thousand events few are tried while it fails; when it is well they come without their long waits."""
+    await world.register("siem", receiver.url)
+    receiver.answer = lambda _: 500
+    positions = await world.happen(*(f"c{number}" for number in range(100)))
+    async with world.sending():
+        await until(lambda: len(receiver.received) >= 5)
+        for _ in range(6):
+            before = len(receiver.received)
+            world.clock.ahead += 330
+            await until(lambda before=before: len(receiver.received) > before)  # type: ignore[misc]  # bound now
+        assert len(receiver.received) < 25
+        receiver.answer = lambda _: 204
+        world.clock.ahead += 330
+        await until(lambda: sorted(receiver.positions) == positions)
+
+
+async def test_retry_after_is_waited_for(world: World, receiver: Receiver) -> None:
+    """Nothing is sent before the time that the endpoint asked for; then all comes."""
+    await world.register("siem", receiver.url)
+    receiver.answer = lambda _: web.Response(status=429, headers={"retry-after": "120"})
+    positions = await world.happen("a")
+    async with world.sending():
+        await until(lambda: _attempts_are(world, 1))
+        positions += await world.happen("b", "c")
+        world.clock.ahead += 100
+        await until(lambda: _pending_is(world, positions))
+        assert len(receiver.received) == 1
+        receiver.answer = lambda _: 204
+        world.clock.ahead += 30
+        await until(lambda: sorted(receiver.positions) == positions)
+
+
+async def test_what_is_due_is_kept_over_a_restart(world: World, receiver: Receiver) -> None:
+    """Attempts are counted across restarts: the last one before gives up in the end."""
+    await world.register("siem", receiver.url)
+    receiver.answer = lambda _: 500
+    positions = await world.happen("a")
+    for attempt in (1, 2):
+        async with world.sending(attempts=3):
+            await until(lambda attempt=attempt: _attempts_are(world, attempt))  # type: ignore[misc]  # bound now
+        world.clock.ahead += 1_000
+    async with world.sending(attempts=3):
+        await until(lambda: _dead_is(world, positions))
+
+
+async def test_an_event_that_retention_took_is_a_dead_letter(world: World, receiver: Receiver) -> None:
+    """What is no longer in the journal cannot be sent; it is told, not dropped."""
+    await world.register("siem", receiver.url)
+    async with world.sending():
+        await until(lambda: _is(world, "running"))
+    await world.rows("INSERT INTO webhook.pending (name, position) VALUES ('siem', 999) RETURNING 1")
+    positions = await world.happen("a")
+    async with world.sending():
+        await until(lambda: receiver.positions == positions)
+    assert await world.dead() == [999]
+
+
+async def test_disabling_stops_what_is_under_way(world: World, receiver: Receiver) -> None:
+    """Once the change is acted upon, nothing more is sent; what was under way waits."""
+    receiver.hanging = True
+    await world.register("siem", receiver.url)
+    positions = await world.happen("a", "b")
+    async with world.sending(timeout=60):
+        await until(lambda: receiver.under_way == 2)
+        await world.change(WebhookDisabled(name="siem"))
+        head = await world.journal.head()
+
+        async def acted() -> bool:
+            return await world.rows("SELECT position FROM webhook.dispatcher") >= [(head,)]
+
+        await until(acted)
+        assert positions == await world.pending()
+
+
+async def _shown(world: World) -> tuple[int, str, str]:
+    async def known() -> bool:
+        return (await world.progress())[1] not in {"none", "starting", "running"}
+
+    await until(known)
+    return await world.progress()
+
+
+async def _is(world: World, state: str) -> bool:
+    return (await world.progress())[1] == state
+
+
+async def _pending_is(world: World, positions: list[int]) -> bool:
+    return await world.pending() == positions
+
+
+async def _dead_is(world: World, positions: list[int]) -> bool:
+    return await world.dead() == positions
+
+
+async def _attempts_are(world: World, attempts: int) -> bool:
+    return (attempts,) in await world.rows("SELECT max(attempts) FROM webhook.pending")
+
+
+async def _disabled_in(world: World) -> bool:
+    return not (await world.registered()).by_name["siem"].enabled
