@@ -10,6 +10,7 @@ import msgspec
 
 from schema import events
 from schema.envelope import Fact
+from schema.own_api import OWN_API
 
 
 class Secret(NamedTuple):
@@ -56,7 +57,7 @@ class AccessModel:
     """What exists and what may be asked for, as of the last event folded.
 
     `governed` are the scopes that people give by a role alone: those that some role has or ever had, so that to take a
-    role away opens nothing. A scope that its resource no longer has is forgotten.
+    role away opens nothing, and those of this server's own API. A scope that its resource no longer has is forgotten.
     """
 
     def __init__(self) -> None:
@@ -93,6 +94,8 @@ class AccessModel:
 
     def _resource(self, event: events.ResourceRegistered | events.ResourceUpdated) -> None:
         self.resources[event.uri] = Resource(uri=event.uri, scopes=event.scopes)
+        if event.uri == OWN_API:
+            self.governed.update(event.scopes)
         self._forget_ungoverned()
 
     def _resource_removed(self, event: events.ResourceRemoved) -> None:

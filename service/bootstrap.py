@@ -7,12 +7,14 @@ import contextlib
 import logging
 import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from urllib.parse import urlsplit
 
 from projections.state import WorkerState
 from service.accounts.passwords import Passwords
 from service.accounts.vault import TotpVault
+from service.anomalies.role import make_partitions
+from service.audit.streams import AuditStreams
 from service.client_auth.assertion import AssertionVerifier
 from service.client_auth.authenticate import Authenticator
 from service.device.polls import forget_devices
@@ -29,6 +31,8 @@ from service.keys.master import MasterKeyError, load_keys
 from service.keys.ring import KeyRing
 from service.keys.vault import Vault
 from service.oidc.backchannel import Backchannel
+from service.own_api.ensure import ensure_own_api
+from service.projecting.role import run_projections
 from service.sessions.aftermath import Aftermath
 from service.settings import Settings, SettingsError
 from service.sign_in.recall import recall_login_failures
@@ -40,6 +44,7 @@ from service.tokens.seal import Sealer
 from service.tokens.subjects import Subjects
 from service.usage.counting import IntrospectionCounts
 from service.usage.observing import Observer
+from service.webhooks.role import run_webhooks
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +107,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
     await journal.start()
     vault = Vault(journal, keys.wrapping)
     await KeyManager(journal, vault, settings.key_publish_ahead).ensure_first(settings.signing_alg)
+    await ensure_own_api(journal)
     await follower.start(journal)
     await recall_login_failures(journal, state.login_failures, follower.loaded, settings.login_failures_window)
     digester = Digester(keys.digests)
@@ -141,6 +147,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
         ),
         introspections=IntrospectionCounts(journal, settings.usage_interval),
         observer=Observer(journal, state.token_sources),
+        audit=AuditStreams(url, settings),
     )
     chores = (
         asyncio.create_task(_keep_gauges(core), name="gauges"),
@@ -151,6 +158,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
     finally:
         for chore in chores:
             chore.cancel()
+        await core.audit.stop()
         await core.observer.stop()
         await core.introspections.record()
         await core.backchannel.stop()
@@ -165,7 +173,7 @@ async def run_worker(settings: Settings, listener: socket.socket) -> None:
     async with open_worker(settings) as core:
         aftermath = asyncio.create_task(Aftermath(core).run(), name="sessions-aftermath")
         try:
-            await serve(create_app(core), listener)
+            await serve(create_app(core), listener, on_stop=core.audit.close)
         finally:
             aftermath.cancel()
             await asyncio.gather(aftermath, return_exceptions=True)
@@ -198,6 +206,41 @@ async def run_relay(settings: Settings, stop: asyncio.Event) -> None:
     async with open_journal(settings) as journal:
         keys = KeyManager(journal, Vault(journal, wrapping_key), settings.key_publish_ahead)
         await relay_until(settings, stop, lambda: do_chores(journal, keys))
+
+
+async def run_projector(settings: Settings, stop: asyncio.Event) -> None:
+    """Fold the projections that live in the database until `stop` is set. Raises SettingsError."""
+    await run_projections(settings, stop)
+
+
+async def run_consumers(settings: Settings, stop: asyncio.Event) -> None:
+    """Watch for abuse and send webhooks until `stop` is set.
+
+    Raises JournalUnavailable, MasterKeyError or SettingsError.
+    """
+    url, issuer = database_of(settings), issuer_of(settings)
+    if settings.nats_url is None:
+        raise SettingsError("TALLYSTICK_NATS_URL is not set")
+    wrapping_key = load_keys(settings).wrapping
+    async with open_journal(settings) as journal:
+        roles = (
+            make_partitions(url, settings.nats_url, settings, journal).run(),
+            run_webhooks(url, issuer, settings, journal, wrapping_key),
+        )
+        await _until(stop, *roles)
+
+
+async def _until(stop: asyncio.Event, *roles: Coroutine[None, None, None]) -> None:
+    """Run roles until `stop` is set. Raises what one of them raises, which is a mistake of this program."""
+    tasks = [asyncio.ensure_future(each) for each in (stop.wait(), *roles)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def do_chores(journal: PostgresJournal, keys: KeyManager) -> None:

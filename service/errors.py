@@ -2,6 +2,7 @@
 
     Rejection                 refused; becomes an `access.rejected` event and an RFC 6749 section 5.2 answer
     ├── InvalidRequest        400 invalid_request
+    │   └── BadParameter      the same for a request for data, which is told the parameter
     ├── InvalidClient         401 invalid_client, with WWW-Authenticate
     ├── UnauthorizedClient    400 unauthorized_client
     ├── UnsupportedGrantType  400 unsupported_grant_type
@@ -12,6 +13,7 @@
     ├── ExpiredToken          400 expired_token (the same)
     ├── AccessDenied          400 access_denied (RFC 6749 section 4.1.2.1, RFC 8628 section 3.5)
     ├── TooManyAttempts       429 too_many_attempts, with Retry-After
+    ├── TooBusy               503 temporarily_unavailable, with Retry-After
     ├── RequestNotSupported …  what a client is told by way of the browser (RFC 6749 section 4.1.2.1, OpenID Connect
     │                         Core section 3.1.2.6); see the end of this module
     ├── InvalidToken          401 invalid_token (RFC 6750 section 3.1)
@@ -70,6 +72,14 @@ class MethodNotAllowed(InvalidRequest):
     def __init__(self, *, allowed: str = "POST") -> None:
         super().__init__("method_not_allowed", f"This endpoint takes {allowed} requests only.")
         self.headers = ((b"allow", allowed.encode()),)
+
+
+class BadParameter(InvalidRequest):
+    """A parameter of a request for data is none that there is, is there twice, or says nothing that can be done."""
+
+    def __init__(self, reason: str, parameter: str, description: str) -> None:
+        super().__init__(reason, description, detail=parameter)
+        self.parameter = parameter
 
 
 class InvalidClient(Rejection):
@@ -139,6 +149,17 @@ class TooManyAttempts(Rejection):
 
     def __init__(self, reason: str, description: str, retry_after: int, *, detail: str | None = None) -> None:
         super().__init__(reason, description, detail=detail)
+        self.headers = ((b"retry-after", str(retry_after).encode()),)
+
+
+class TooBusy(Rejection):
+    """There is no room for it here and now. `retry_after` is in seconds."""
+
+    error = "temporarily_unavailable"
+    status = 503
+
+    def __init__(self, reason: str, description: str, retry_after: int) -> None:
+        super().__init__(reason, description)
         self.headers = ((b"retry-after", str(retry_after).encode()),)
 
 

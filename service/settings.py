@@ -1,6 +1,7 @@
 """Settings: `TALLYSTICK_*` environment variables, converted and checked in one place.
 
-Every field is documented in `docs/settings.md`; a test holds the two equal.
+Every field is documented in `docs/settings.md`; a test holds the two equal. Those of the anomaly rules are
+`TALLYSTICK_ANOMALY_*` (`consumers/anomalies/thresholds.py`).
 """
 
 from __future__ import annotations
@@ -8,12 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
+from consumers.anomalies.thresholds import Thresholds
+
 PREFIX = "TALLYSTICK_"
+ANOMALY_PREFIX = f"{PREFIX}ANOMALY_"
 
 Seconds = Annotated[float, Meta(gt=0, le=3_600)]
 SigningAlgorithm = Literal["ES256", "EdDSA", "RS256", "PS256"]
@@ -71,7 +75,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     session_cache_limit: Annotated[int, Meta(ge=1)] = 100_000
     stream_replicas: Annotated[int, Meta(ge=1, le=5)] = 1
 
+    audit_heartbeat: Annotated[float, Meta(gt=0, le=300)] = 15.0
+    audit_streams_limit: Annotated[int, Meta(ge=0, le=10_000)] = 100
+
     usage_interval: Annotated[int, Meta(ge=1, le=3_600)] = 60
+    country_database: Path | None = None
+    anomaly_partitions: Annotated[int, Meta(ge=1, le=16)] = 1
+    anomaly_responses: str = "refresh_token_reuse=revoke_grant"
+    anomaly_quiet: Annotated[int, Meta(ge=60, le=2_592_000)] = 3_600
+    anomaly_relearn: Annotated[int, Meta(ge=1, le=366)] = 30
+    usage_minutes_kept: Annotated[int, Meta(ge=3_600, le=31_622_400)] = 604_800
+
+    webhook_timeout: Annotated[float, Meta(gt=0, le=300)] = 10.0
+    webhook_attempts: Annotated[int, Meta(ge=1, le=100)] = 10
+    webhook_private_targets: bool = False
 
     max_body: Annotated[int, Meta(ge=1_024)] = 65_536
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -91,16 +108,25 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
     Raises SettingsError naming the variable and what is wrong with it.
     """
+    return _load(Settings, PREFIX, environ)
+
+
+def load_thresholds(environ: Mapping[str, str] | None = None) -> Thresholds:
+    """Read the thresholds of the anomaly rules from the environment. Raises SettingsError as `load_settings` does."""
+    return _load(Thresholds, ANOMALY_PREFIX, environ)
+
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def _load(kind: type[S], prefix: str, environ: Mapping[str, str] | None) -> S:
     source = os.environ if environ is None else environ
-    values = {
-        name: source[PREFIX + name.upper()]
-        for name in Settings.__struct_fields__
-        if source.get(PREFIX + name.upper(), "") != ""
-    }
+    variables = {name: prefix + name.upper() for name in kind.__struct_fields__}
+    values = {name: source[variable] for name, variable in variables.items() if source.get(variable, "") != ""}
     try:
-        return msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
+        return msgspec.convert(values, kind, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise SettingsError(_explain(str(error))) from None
+        raise SettingsError(_explain(str(error), prefix)) from None
 
 
 def _decode(wanted: type, value: object) -> object:
@@ -112,7 +138,7 @@ def _decode(wanted: type, value: object) -> object:
     raise NotImplementedError(wanted)
 
 
-def _explain(message: str) -> str:
+def _explain(message: str, prefix: str) -> str:
     reason, _, path = message.partition(" - at `$.")
-    variable = PREFIX + path.rstrip("`").upper() if path else PREFIX + "*"
+    variable = prefix + path.rstrip("`").upper() if path else prefix + "*"
     return f"{variable}: {reason}"

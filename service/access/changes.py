@@ -42,11 +42,12 @@ class Fold(Protocol):
 
 
 class Changes:
-    """Changes to the long-lived streams of a database."""
+    """Changes to the long-lived streams of a database, made by `actor`: without one, by who runs this command."""
 
-    def __init__(self, url: str, journal: PostgresJournal) -> None:
+    def __init__(self, url: str, journal: PostgresJournal, actor: str | None = None) -> None:
         self._url = url
         self._journal = journal
+        self._actor = actor
         self._barrier = Barrier(journal.fetch)
 
     async def read(self, *folds: Fold) -> None:
@@ -98,7 +99,7 @@ class Changes:
 
     async def append(self, step: Step) -> int:
         """Append the events of a step; returns the position of the last. Raises JournalError."""
-        request = Append(step.stream, step.expected_version, step.events, Context(actor=_actor()))
+        request = Append(step.stream, step.expected_version, step.events, Context(actor=self._actor or cli_actor()))
         return (await self._journal.append(request)).last
 
     @asynccontextmanager
@@ -147,7 +148,7 @@ def derived_keys(settings: Settings, *, create: bool = False) -> DerivedKeys:
         raise ModelUnavailable(str(error)) from error
 
 
-def _actor() -> str:
+def cli_actor() -> str:
     """Who runs this command, as events name them."""
     try:
         return f"cli:{pwd.getpwuid(os.geteuid()).pw_name}"

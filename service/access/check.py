@@ -8,6 +8,7 @@ from projections.access_model import AccessModel
 from schema.events import ClientSettings
 from service.access.document import Document, ResourceEntry
 from service.access.errors import AccessRuleError, FieldPath, Mistake, quoted
+from service.access.own_api import uses_own_api, with_own_api
 from service.access.plan import Plan, Wanted, make_plan
 from service.access.rules import (
     Known,
@@ -18,6 +19,7 @@ from service.access.rules import (
     role_references,
     secret_file_mistakes,
 )
+from service.own_api.scopes import OWN_API
 
 
 def plan_document(document: Document, model: AccessModel, *, prune: bool) -> Plan:
@@ -27,7 +29,7 @@ def plan_document(document: Document, model: AccessModel, *, prune: bool) -> Pla
         mistakes += _of_references(document, model, prune=prune)
     if mistakes:
         raise document.told(mistakes)
-    return make_plan(model, document.wanted, prune=prune)
+    return make_plan(model, with_own_api(document.wanted, model), prune=prune)
 
 
 def plan_addition(model: AccessModel, wanted: Wanted) -> Plan:
@@ -42,11 +44,12 @@ def plan_addition(model: AccessModel, wanted: Wanted) -> Plan:
         mistakes += [*client_mistakes(settings), *client_references(settings, known)]
     if mistakes:
         raise AccessRuleError(mistakes)
-    return make_plan(model, wanted, prune=False)
+    return make_plan(model, with_own_api(wanted, model) if uses_own_api(wanted) else wanted, prune=False)
 
 
 def _known(model: AccessModel, wanted: Wanted) -> Known:
     """All that exists once `wanted` is added to `model`."""
+    wanted = with_own_api(wanted, model)
     return Known(
         {**{uri: resource.scopes for uri, resource in model.resources.items()}, **wanted.resources},
         {**{name: role.scopes for name, role in model.roles.items()}, **wanted.roles},
@@ -90,7 +93,7 @@ def _repeated(document: Document) -> Iterator[Mistake]:
 
 
 def _of_references(document: Document, model: AccessModel, *, prune: bool) -> Iterator[Mistake]:
-    wanted = document.wanted
+    wanted = with_own_api(document.wanted, model)
     known = Known(wanted.resources, wanted.roles) if prune else _known(model, wanted)
     blamed = {mistake.path for mistake in document.mistakes}
     for role in document.roles:
@@ -105,6 +108,8 @@ def _of_references(document: Document, model: AccessModel, *, prune: bool) -> It
 
 def _dropped(resource: ResourceEntry, model: AccessModel, known: Known, wanted: Wanted) -> Iterator[Mistake]:
     """A scope may not vanish under those that the file does not name and that keep it."""
+    if resource.uri == OWN_API:
+        return
     before = model.resources.get(resource.uri)
     gone = before.scopes.keys() - resource.scopes.keys() if before else frozenset()
     for scope in sorted(gone):

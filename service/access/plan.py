@@ -30,7 +30,7 @@ from schema.events import (
 from schema.streams import client_stream, resource_stream, role_stream
 from service.access.jwks import public_jwk
 
-Kind = Literal["resource", "role", "client", "account"]
+Kind = Literal["resource", "role", "client", "account", "webhook"]
 Action = Literal["add", "change", "remove"]
 SETTINGS = tuple(name for name in ClientSettings.__struct_fields__ if name != "client_id")
 _DEFAULTS = dict(zip(reversed(SETTINGS), reversed(ClientSettings.__struct_defaults__), strict=False))

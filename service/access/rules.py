@@ -14,12 +14,14 @@ from schema.events import ClientSettings
 from service.access.errors import FieldPath, Mistake, quoted
 from service.access.grant_names import GRANT_NAMES
 from service.access.jwks import jwks_mistakes
+from service.access.own_api import own_scope_mistakes
 from service.access.plan import uses_secret
 from service.access.sign_in_rules import sign_in_mistakes
 from service.access.uris import resource_uri_problem
 from service.access.wording import repeated, text_problem, unknown
 from service.grants import SUPPORTED_GRANTS
 from service.oidc.scopes import IDENTITY_SCOPES
+from service.own_api.scopes import OWN_API
 
 LIFETIME_LIMIT = 86_400
 """The longest access token lifetime, in seconds."""
@@ -47,6 +49,8 @@ def resource_mistakes(uri: str, scopes: Mapping[str, str]) -> Iterator[Mistake]:
     """The rules for a resource alone."""
     if problem := resource_uri_problem(uri):
         yield Mistake(("uri",), f"{quoted(uri)} {problem}")
+    if uri == OWN_API:
+        yield from own_scope_mistakes(scopes)
     for scope, description in scopes.items():
         yield from _scope_mistakes(scope, ("scopes", scope))
         if scope in IDENTITY_SCOPES:
@@ -76,6 +80,9 @@ def client_mistakes(settings: ClientSettings) -> Iterator[Mistake]:
     yield from _scopes_mistakes(settings.scopes)
     for field in ("roles", "resources", "introspects"):
         yield from repeated(getattr(settings, field), field)
+    if OWN_API in settings.introspects:
+        index = settings.introspects.index(OWN_API)
+        yield Mistake(("introspects", index), f"{quoted(OWN_API)} is this server itself, which need not ask")
     lifetime = settings.access_token_lifetime
     if lifetime is not None and not 1 <= lifetime <= LIFETIME_LIMIT:
         yield Mistake(("access_token_lifetime",), f"{lifetime} s is not within 1 s and {LIFETIME_LIMIT} s (24h)")

@@ -9,6 +9,7 @@ from projections.sessions import Session
 from projections.state import WorkerState
 from service.accounts.passwords import Passwords
 from service.accounts.vault import TotpVault
+from service.audit.streams import AuditStreams
 from service.client_auth.authenticate import Authenticator
 from service.journal.follow import Follower
 from service.journal.load import StreamLoader
@@ -49,3 +50,4 @@ class Core(NamedTuple):
     backchannel: Backchannel
     introspections: IntrospectionCounts
     observer: Observer
+    audit: AuditStreams

@@ -21,7 +21,7 @@ from service.client_auth.credentials import claimed_client, present
 from service.endpoints.core import Core
 from service.errors import InvalidClient, Rejection
 from service.http.request import HttpRequest, parse_fields
-from service.http.response import JSON_ANSWERS, Answers, Response
+from service.http.response import JSON_ANSWERS, Answers, Sendable
 from service.journal.port import AlreadyUsed, Append, Appended, JournalUnavailable, SingleUse, VersionConflict
 from service.printable import printable
 
@@ -68,6 +68,10 @@ class Exchange:
     def acts_for(self, subject: str) -> None:
         """From now on the actor of events is the person of an account."""
         self._actor = f"account:{subject}"
+
+    def acts_as(self, client_id: str) -> None:
+        """From now on the actor of events is a client that a token proved it to be from."""
+        self.client_id = self._actor = client_id
 
     def authenticate(self, form: Mapping[str, str]) -> AuthenticatedClient:
         """The client that sent the request. Raises InvalidClient or InvalidRequest."""
@@ -129,7 +133,7 @@ class Exchange:
         )
 
 
-Steps = Callable[[Exchange], Awaitable[Response]]
+Steps = Callable[[Exchange], Awaitable[Sendable]]
 
 
 def endpoint_of(core: Core, name: str, steps: Steps, answers: Answers = JSON_ANSWERS) -> ASGIApp:
@@ -146,7 +150,7 @@ def endpoint_of(core: Core, name: str, steps: Steps, answers: Answers = JSON_ANS
     return endpoint
 
 
-async def _respond(exchange: Exchange, steps: Steps, answers: Answers) -> Response:
+async def _respond(exchange: Exchange, steps: Steps, answers: Answers) -> Sendable:
     try:
         try:
             return await steps(exchange)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from litestar import Litestar, MediaType, Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from service.account_page.page import account_endpoints
 from service.account_page.security import security_endpoints
+from service.audit.endpoints import audit_endpoints
 from service.authorize.endpoints import authorize_endpoints
 from service.device.authorization import device_authorization_endpoints
 from service.device.pages import device_endpoints
@@ -24,17 +24,11 @@ from service.endpoints.revoke import revoke
 from service.endpoints.token import token
 from service.endpoints.userinfo import userinfo_endpoints
 from service.http.cors import cross_origin
+from service.http.problem import Problem
 from service.oidc.logout import logout_endpoints
 from service.sign_in.endpoints import sign_in_endpoints
 from service.sign_in.throttle import Throttle
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """An error of an endpoint that is not an OAuth one (RFC 9457)."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
+from service.usage.endpoints import usage_endpoints
 
 
 def create_app(core: Core) -> ASGIApp:
@@ -57,6 +51,8 @@ def create_app(core: Core) -> ASGIApp:
         **security_endpoints(core, throttle),
         **device_authorization_endpoints(core),
         **device_endpoints(core),
+        **audit_endpoints(core),
+        **usage_endpoints(core),
     }
     others = _litestar(core)
 

@@ -11,7 +11,7 @@ _PREFLIGHT = Response(
     b"",
     (
         (b"access-control-allow-methods", b"GET, POST"),
-        (b"access-control-allow-headers", b"authorization, content-type"),
+        (b"access-control-allow-headers", b"authorization, content-type, last-event-id"),
         (b"access-control-max-age", b"86400"),
     ),
     (ANY_ORIGIN,),

@@ -7,6 +7,7 @@ counts as left out, and one that nobody asked for is ignored (RFC 6749 section 3
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -26,12 +27,16 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
+TRANSPORT = "tallystick.transport"
+"""The ASGI extension by which the server hands over the connection of a request."""
+
+
 class HttpRequest:
     """What an endpoint needs of a request. Header names are lower case; a header given twice has both values,
-    comma-joined.
+    comma-joined. `transport` is the connection, where the server hands it over.
     """
 
-    __slots__ = ("_receive", "headers", "method", "path", "query", "source")
+    __slots__ = ("_receive", "headers", "method", "path", "query", "source", "transport")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
@@ -41,6 +46,7 @@ class HttpRequest:
         self.headers = _headers(scope["headers"])
         peer: Any = scope.get("client")
         self.source: str | None = peer[0] if peer else None
+        self.transport: asyncio.Transport | None = _transport(scope)
 
     @property
     def user_agent(self) -> str | None:
@@ -67,6 +73,11 @@ class HttpRequest:
     def context(self, actor: str) -> Context:
         """The context of an event that this request causes."""
         return Context(actor=actor, source=self.source, trace=self.trace)
+
+    async def gone(self) -> None:
+        """Return when the caller has hung up."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def form(self, max_body: int) -> dict[str, str]:
         """The form's parameters. Raises InvalidRequest or MethodNotAllowed."""
@@ -104,6 +115,17 @@ def parse_form(body: bytes) -> dict[str, str]:
 
 def parse_fields(body: bytes, repeatable: frozenset[str] = frozenset()) -> dict[str, tuple[str, ...]]:
     """The same, where some parameters may be repeated. Raises InvalidRequest."""
+    form = every_field(body)
+    for name, values in form.items():
+        if len(values) > 1 and name not in repeatable:
+            raise InvalidRequest(
+                "repeated_parameter", "A parameter is given more than once.", detail=printable(name, 64)
+            )
+    return {name: kept for name, values in form.items() if (kept := tuple(filter(None, values)))}
+
+
+def every_field(body: bytes) -> dict[str, tuple[str, ...]]:
+    """All values of each parameter of a form body or query, empty ones too. Raises InvalidRequest."""
     if not body:
         return {}
     if not body.isascii() or _BROKEN_PERCENT.search(body):
@@ -114,12 +136,8 @@ def parse_fields(body: bytes, repeatable: frozenset[str] = frozenset()) -> dict[
     form: dict[str, tuple[str, ...]] = {}
     for field in fields:
         name, value = _decoded(field)
-        if name in form and name not in repeatable:
-            raise InvalidRequest(
-                "repeated_parameter", "A parameter is given more than once.", detail=printable(name, 64)
-            )
         form[name] = (*form.get(name, ()), value)
-    return {name: kept for name, values in form.items() if (kept := tuple(filter(None, values)))}
+    return form
 
 
 def _decoded(field: str) -> tuple[str, str]:
@@ -143,6 +161,12 @@ def required(form: Mapping[str, str], name: str) -> str:
     if value is None:
         raise InvalidRequest("missing_parameter", f"The parameter {name} is missing.", detail=name)
     return value
+
+
+def _transport(scope: Scope) -> asyncio.Transport | None:
+    extensions: Any = scope.get("extensions") or {}
+    transport: asyncio.Transport | None = extensions.get(TRANSPORT, {}).get("transport")
+    return transport
 
 
 def _headers(raw: Any) -> dict[bytes, bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from litestar.types import Send
@@ -30,6 +30,17 @@ _HTML = (
 _BARE = (_NO_STORE, _NO_SNIFF, (b"referrer-policy", b"same-origin"))
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Sendable(Protocol):
+    """What an endpoint may answer with: a whole response, or one that goes on."""
+
+    @property
+    def status(self) -> int:
+        """Its status."""
+
+    async def send(self, send: Send) -> None:
+        """Send it."""
 
 
 class Response(NamedTuple):

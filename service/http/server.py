@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
 from litestar.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.http.request import TRANSPORT
 
 _BACKLOG = 2_048
 _GRACE = 10
@@ -25,12 +28,37 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: ASGIApp, listener: socket.socket) -> None:
-    """Answer requests; on a signal finish those under way (10 s at most), then return."""
+class _Protocol(HttpToolsProtocol):
+    """Hands the connection to the application, which alone knows when an answer without end must end."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
+
+
+async def serve(app: ASGIApp, listener: socket.socket, *, on_stop: Callable[[], None] = lambda: None) -> None:
+    """Answer requests; on a signal finish those under way (10 s at most), then return.
+
+    `on_stop` is called at once on a signal, to end what would not end by itself.
+    """
+    server = server_of(app)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.should_exit = True
+        on_stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    await server.serve(sockets=[listener])
+
+
+def server_of(app: ASGIApp) -> uvicorn.Server:
+    """The server of an application; it serves until its `should_exit` is set."""
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         access_log=False,
@@ -41,11 +69,7 @@ async def serve(app: ASGIApp, listener: socket.socket) -> None:
         timeout_graceful_shutdown=_GRACE,
         backlog=_BACKLOG,
     )
-    server = _Server(config)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, setattr, server, "should_exit", True)
-    await server.serve(sockets=[listener])
+    return _Server(config)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -55,7 +55,7 @@ OnCommitted = Callable[[Sequence[Fact]], None]
 async def connect(url: str, timeout: float = 10.0) -> asyncpg.Connection[Any]:
     """A connection that acts as the service's role. Raises JournalUnavailable."""
     try:
-        return await asyncpg.connect(url, timeout=timeout, server_settings=_session())
+        return await asyncpg.connect(url, timeout=timeout, server_settings=session_settings())
     except (*_CONNECTION_FAILURES, asyncpg.PostgresError, TimeoutError) as error:
         raise JournalUnavailable(f"no connection to Postgres: {str(error) or 'no answer'}") from error
     except ValueError:
@@ -73,7 +73,8 @@ async def close(link: asyncpg.Connection[Any] | asyncpg.Pool[Any] | None) -> Non
         link.terminate()
 
 
-def _session() -> dict[str, str]:
+def session_settings() -> dict[str, str]:
+    """What every session of the service begins with."""
     return {"role": APP_ROLE, "application_name": "tallystick", "timezone": "UTC", "synchronous_commit": "on"}
 
 
@@ -118,7 +119,7 @@ class PostgresJournal:
         """Connect. Raises JournalUnavailable."""
         try:
             self._pool = await asyncpg.create_pool(
-                self._url, min_size=1, max_size=4, timeout=10, reset=_keep_session, server_settings=_session()
+                self._url, min_size=1, max_size=4, timeout=10, reset=keep_session, server_settings=session_settings()
             )
         except (*_CONNECTION_FAILURES, asyncpg.PostgresError, TimeoutError) as error:
             raise JournalUnavailable(f"no connection to Postgres: {str(error) or 'no answer'}") from error
@@ -196,7 +197,7 @@ class PostgresJournal:
             raise JournalUnavailable("the journal is not started")
         try:
             async with asyncio.timeout(self.deadline), pool.acquire() as connection:
-                return await _cut_off_if_cancelled(connection, work)
+                return await cut_off_if_cancelled(connection, work)
         except TimeoutError as error:
             raise JournalTimeout("Postgres did not answer within the deadline") from error
         except (*_CONNECTION_FAILURES, asyncpg.PostgresError) as error:
@@ -247,7 +248,7 @@ class PostgresJournal:
             self._connection = None
 
 
-async def _cut_off_if_cancelled(connection: Link, work: Callable[[Link], Awaitable[T]]) -> T:
+async def cut_off_if_cancelled(connection: Link, work: Callable[[Link], Awaitable[T]]) -> T:
     """Run a query; if it is given up, cut the connection off: to wait until a silent server takes note would be no
     bound.
     """
@@ -258,7 +259,7 @@ async def _cut_off_if_cancelled(connection: Link, work: Callable[[Link], Awaitab
         raise
 
 
-async def _keep_session(_: asyncpg.Connection[Any]) -> None:
+async def keep_session(_: asyncpg.Connection[Any]) -> None:
     """Readers change nothing in their session, so there is nothing to reset and a round trip is saved."""
 
 

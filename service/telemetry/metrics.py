@@ -58,6 +58,9 @@ FOLD_UP = Gauge(
     ["name"],
     multiprocess_mode="livemax",
 )
+AUDIT_STREAMS = Gauge(
+    "tallystick_audit_streams", "Streams of the audit log that are open, all workers.", multiprocess_mode="livesum"
+)
 GRANTS = Gauge("tallystick_grants_cached", "Grants held in memory, all workers.", multiprocess_mode="livesum")
 
 

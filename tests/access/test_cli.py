@@ -63,17 +63,18 @@ def test_apply_shows_then_applies_then_has_nothing_to_do(run: Run, example: Path
     assert (dry.exit_code, journal(database.owner_url)) == (0, [])
     first = run("apply", example)
     assert first.exit_code == 0
-    difference, _, end = first.stdout.partition("applied: 9 changes\n")
+    difference, _, end = first.stdout.partition("applied: 11 changes\n")
     assert difference == dry.stdout
     shown = [line.split() for line in end.splitlines() if line.startswith("  ")]
     assert [(name, secret[:7]) for name, secret in shown] == [
         ("billing-worker", "tly_cs_"),
         ("users-api", "tly_cs_"),
         ("payments-api", "tly_cs_"),
+        ("auditor", "tly_cs_"),
         ("web-app", "tly_cs_"),
     ]
     events = journal(database.owner_url)
-    assert [kind for kind, _ in events] == [*["resource.registered"] * 2, "role.registered", *["client.registered"] * 6]
+    assert [kind for kind, _ in events] == [*["resource.registered"] * 3, "role.registered", *["client.registered"] * 7]
     second = run("apply", example)
     assert (second.exit_code, second.stdout) == (0, "nothing to change\n")
     assert journal(database.owner_url) == events
@@ -83,9 +84,9 @@ def test_apply_prints_json(run: Run, example: Path, environment: dict[str, str],
     """--json gives the changes and the secrets, whose digests are those in the events."""
     applied = json.loads(run("apply", example, "--json").stdout)
     assert [(change["action"], change["kind"]) for change in applied["changes"]] == [
-        *[("add", "resource")] * 2,
+        *[("add", "resource")] * 3,
         ("add", "role"),
-        *[("add", "client")] * 6,
+        *[("add", "client")] * 7,
     ]
     digester = Digester(load_keys(load_settings(environment)).digests)
     registered = [decode(kind, data) for kind, data in journal(database.owner_url) if kind == "client.registered"]
@@ -105,6 +106,7 @@ def test_apply_keeps_what_is_not_in_the_file_and_prunes_on_demand(run: Run, exam
     pruned = run("apply", example, "--prune")
     assert pruned.stdout == "- client tv\napplied: 1 change\n"
     assert [each["client_id"] for each in json.loads(run("client", "list", "--json").stdout)] == [
+        "auditor",
         "billing-worker",
         "command-line",
         "payments-api",

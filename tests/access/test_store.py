@@ -115,7 +115,7 @@ async def test_the_example_is_applied_once(at_home: Settings, database: Database
     """The first time makes secrets, in their files and not to be shown; the second time changes nothing."""
     first = await apply_access_file(at_home, EXAMPLE)
     assert first.secrets == {}
-    assert sorted(_kept(at_home)) == ["billing-worker", "payments-api", "users-api", "web-app"]
+    assert sorted(_kept(at_home)) == ["auditor", "billing-worker", "payments-api", "users-api", "web-app"]
     events = journal(database.owner_url)
     assert await apply_access_file(at_home, EXAMPLE) == (["nothing to change"], {})
     assert journal(database.owner_url) == events
@@ -126,7 +126,7 @@ async def test_no_secret_is_in_an_event(at_home: Settings, database: Database) -
     await apply_access_file(at_home, EXAMPLE)
     stored = str(journal(database.owner_url))
     secrets = _kept(at_home).values()
-    assert len(secrets) == 4
+    assert len(secrets) == 5
     assert "tly_cs_" not in stored
     assert not [secret for secret in secrets if secret in stored or secret[7:-6] in stored]
 

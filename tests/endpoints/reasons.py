@@ -25,7 +25,7 @@ _PAGES = _ACCOUNT | {
 }
 _GATHERED = {
     "pages": _PAGES,
-    "all": _PAGES | {"token", "introspect", "revoke", "device_authorization", "userinfo"},
+    "all": _PAGES | {"token", "introspect", "revoke", "device_authorization", "userinfo", "audit", "usage"},
 }
 
 

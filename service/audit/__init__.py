@@ -1,0 +1,1 @@
+"""The record of events over HTTP: in pages, or live as Server-Sent Events."""

@@ -1,0 +1,1 @@
+"""This server as a resource of its own: who reads its audit log and usage figures over HTTP needs a token for it."""
