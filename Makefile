@@ -25,7 +25,7 @@ export PIP_USER := 0
 # A .venv that was moved, or whose Python is gone, is made again.
 STALE := $(shell [ ! -e .venv ] || { "$(BIN)/python" -c "" && [ "$$(cat .venv/.folder)" = "$$(pwd -P)" ]; } 2>/dev/null || echo stale)
 
-.PHONY: help install install-dev up test soak interop browsers lint fmt bench lock clean stale
+.PHONY: help install install-dev up test soak interop browsers lint fmt bench bench-anomalies bench-detection bench-projection bench-relay contracts lock clean stale
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,21 @@ fmt: $(DEV) ## format, and fix what ruff can fix
 
 bench: $(DEV) ## run the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-anomalies: $(DEV) ## how many events a second the anomaly engine judges on one core
+	@$(BIN)/python -m benchmarks.anomalies $(ARGS)
+
+bench-detection: $(DEV) ## the anomaly rules on simulated weeks with attacks (ARGS="--write --baselines" for the docs)
+	@$(BIN)/python -m benchmarks.detection $(ARGS)
+
+bench-projection: $(DEV) ## how fast the usage figures are folded, live and in a rebuild
+	@$(BIN)/python -m benchmarks.projection $(ARGS)
+
+bench-relay: $(DEV) ## how long after its commit an event reaches a subscriber
+	@$(BIN)/python -m benchmarks.relay_delay $(ARGS)
+
+contracts: $(DEV) ## write what is made from the code: schema/contracts, docs/events.md, deploy/nats-accounts.conf
+	@$(BIN)/python -m tests.contracts
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml $(ARGS)

@@ -76,21 +76,23 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(url: str, name: str, timeout: float = 5.0) -> AsyncIterator[Connection]:
+async def connected(
+    url: str, name: str, timeout: float = 5.0, client: Client | None = None
+) -> AsyncIterator[Connection]:
     """A connection for the body's duration. Raises NatsUnavailable when there is none to be had."""
-    connection = await connect(url, name, timeout)
+    connection = await connect(url, name, timeout, client)
     try:
         yield connection
     finally:
         await connection.close()
 
 
-async def connect(url: str, name: str, timeout: float = 5.0) -> Connection:
+async def connect(url: str, name: str, timeout: float = 5.0, client: Client | None = None) -> Connection:
     """Connect to one of the servers of `url` (nats:// URLs, separated by commas) within `timeout` seconds.
 
-    Raises NatsUnavailable.
+    `client` is one that was not used yet, of a kind of one's own. Raises NatsUnavailable.
     """
-    client, lost, problems = Client(), asyncio.Event(), _Problems()
+    client, lost, problems = client or Client(), asyncio.Event(), _Problems()
     options: dict[str, Any] = {
         "name": name,
         "error_cb": problems.note,

@@ -41,13 +41,14 @@ def tail(types: str | None, client: str | None, start: int | None, no_follow: bo
     Without --from it shows the last 10 first (with --type or --client, those among the latest 1,000 events).
     """
     from consumers.subscriber import subjects_of
+    from service.cli.connect import checked_settings, stream_url
     from service.cli.event_lines import json_line, line
 
     try:
         subjects = subjects_of(types, client)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--type") from error
-    url = str(_servers().audit_nats_url)
+    url = stream_url(checked_settings())
     show = json_line if as_json else line
     with contextlib.suppress(KeyboardInterrupt):
         _run(lambda: _tail(url, subjects, start, not no_follow, lambda event: click.echo(show(event))))
@@ -58,8 +59,9 @@ def tail(types: str | None, client: str | None, start: int | None, no_follow: bo
 @json_option
 def show(what: str, as_json: bool) -> None:
     """Show one event whole, or the story of a grant: its events, and what was refused for its tokens."""
-    from service.cli.event_lines import as_object, line, page
+    from service.cli.event_lines import line, page
     from service.journal.story import event_at, grant_of, story_of
+    from service.journal.told import as_object
 
     grant = grant_of(what)
     if grant is None and not what.isdecimal():

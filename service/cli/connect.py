@@ -35,6 +35,17 @@ def servers(settings: Settings) -> Servers:
     return Servers(settings.database_url, settings.owner_database_url, settings.nats_url, settings.nats_url)
 
 
+def stream_url(settings: Settings) -> str:
+    """How to read the stream, for which no database is needed. Raises ClickException."""
+    if settings.nats_url:
+        return settings.nats_url
+    running = _running(settings)
+    found = running and (running.audit_nats_url or running.nats_url)
+    if not found:
+        raise nothing_runs(settings)
+    return found
+
+
 def nothing_runs(settings: Settings) -> click.ClickException:
     """What to do when the settings do not name the servers and none run."""
     return click.ClickException(

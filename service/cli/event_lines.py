@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import shutil
 import sys
 from typing import Any
@@ -12,6 +11,7 @@ import msgspec
 
 from schema.envelope import RecordedEvent
 from service.access.errors import visible
+from service.journal.told import as_object, time_of
 
 # What a line tells, in this order; `audit show` tells the rest.
 _TOLD = (
@@ -25,22 +25,6 @@ _COLOURS = dict.fromkeys(_RED, "red") | dict.fromkeys((*_YELLOW, "passkey_remove
 _PIPED_WIDTH = 10_000
 _LABEL_WIDTH = 9
 _KIND_WIDTH = 26
-
-
-def as_object(event: RecordedEvent) -> dict[str, Any]:
-    """The event as it is printed in JSON; its data is passed through as it is stored."""
-    return {
-        "position": event.position,
-        "stream": str(event.stream),
-        "version": event.version,
-        "type": event.type,
-        "client": event.client,
-        "time": time_of(event.recorded_at),
-        "actor": event.actor,
-        "source": event.source,
-        "trace": event.trace,
-        "data": msgspec.Raw(event.data.encode()),
-    }
 
 
 def json_line(event: RecordedEvent) -> str:
@@ -67,11 +51,6 @@ def page(event: RecordedEvent) -> str:
     data = msgspec.json.decode(event.data)
     lines += ["data", *(f"  {name}: {visible(_shown(value))}" for name, value in data.items())]
     return "\n".join(lines)
-
-
-def time_of(moment: dt.datetime, timespec: str = "microseconds") -> str:
-    """A time in UTC, as RFC 3339 writes it."""
-    return moment.astimezone(dt.UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def _facts(event: RecordedEvent) -> str:

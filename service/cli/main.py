@@ -10,6 +10,8 @@ COMMANDS = {
     "up": "Run everything: PostgreSQL, NATS, the service and its relay.",
     "serve": "Answer HTTP requests: one worker.",
     "relay": "Publish the journal to NATS.",
+    "project": "Fold the journal into usage figures.",
+    "consume": "Watch the events for abuse, and send them to webhooks.",
     "migrate": "Bring the database to this version.",
     "apply": "Make resources, scopes, roles and clients what a file says.",
     "resource": "APIs by their audience URI, and their scopes.",
@@ -17,7 +19,11 @@ COMMANDS = {
     "client": "Clients: what they may ask for, and their secrets.",
     "account": "Accounts: people, their passwords and roles.",
     "keys": "Signing keys.",
+    "webhook": "Webhooks: events sent by HTTP.",
     "audit": "Follow, show and check the record of events.",
+    "anomalies": "What looks like abuse: list, show, acknowledge, and try rules on history.",
+    "usage": "Figures of use.",
+    "projections": "How far each projection of the journal is, and rebuilding one.",
 }
 """Each command and its line in the help. The module `service.cli.<name>` has it as the attribute of its own name."""
 

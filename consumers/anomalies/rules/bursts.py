@@ -1,0 +1,93 @@
+"""More tokens, or more introspections, than a client ever has at this hour of the week."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from consumers.anomalies.contract import Signal
+from consumers.anomalies.memory import Kept, Keyed, Trail, moment_of
+from consumers.anomalies.season import HOUR, Measure, Season
+from consumers.anomalies.thresholds import Thresholds
+from schema.envelope import Fact
+from schema.events import AccessRejected, Event, Severity, TokenIssued, TokenRefreshed, UsageRecorded
+
+_QUARTER = 7_776_000.0
+_UNKNOWN = frozenset({"token_unknown", "token_malformed", "token_of_other_audience"})
+
+
+class _Client(Kept):
+    season: Season = msgspec.field(default_factory=Season)
+    trail: Trail = msgspec.field(default_factory=Trail)
+
+
+class _Burst(Keyed[_Client]):
+    """What the two rules share: a season for each key, and the sentence."""
+
+    technique = "T1499.002"
+    shape = _Client
+
+    def __init__(self, thresholds: Thresholds, deviations: float) -> None:
+        super().__init__(thresholds.kept_clients, _QUARTER)
+        ratio, peak = thresholds.burst_ratio, thresholds.burst_peak
+        self._measure = Measure(ratio, deviations, thresholds.burst_floor, peak, thresholds.warm_up // HOUR)
+
+    def _count(self, key: str, weight: int, what: str, fact: Fact, measure: Measure) -> Iterable[Signal]:
+        at = moment_of(fact.recorded_at)
+        client = self.recall(key, at)
+        if not client.season.add(at, weight, measure):
+            return ()
+        client.trail.add(fact, at, HOUR, 1)
+        lately, usual = client.season.lately(at), client.season.usual
+        severity: Severity = "high" if lately > 3 * client.season.limit else "medium"
+        name = key.partition(" ")[2]
+        summary = f"{name} had {lately:.0f} {what} within an hour; usual at this time are about {usual:.0f}."
+        named = client.trail.evidence() | {"count": max(1, round(lately))}
+        return (self.signal(fact, key, severity, summary, client_id=name, **named),)
+
+
+class IssuanceBurst(_Burst):
+    """Tokens issued and refreshed."""
+
+    name = "issuance_burst"
+    types: frozenset[type[Event]] = frozenset({TokenIssued, TokenRefreshed})
+
+    def __init__(self, thresholds: Thresholds) -> None:
+        super().__init__(thresholds, thresholds.issuance_deviations)
+
+    def keys(self, fact: Fact) -> Iterable[str]:
+        """The client."""
+        return (f"client {fact.event.client_id}",)  # type: ignore[attr-defined]
+
+    def observe(self, key: str, fact: Fact) -> Iterable[Signal]:
+        """Count one token."""
+        return self._count(key, 1, "tokens", fact, self._measure)
+
+
+class IntrospectionBurst(_Burst):
+    """Introspections of a client's tokens, and those of an API that asks for tokens that there are not."""
+
+    name = "introspection_burst"
+    types: frozenset[type[Event]] = frozenset({UsageRecorded, AccessRejected})
+
+    def __init__(self, thresholds: Thresholds) -> None:
+        super().__init__(thresholds, thresholds.introspection_deviations)
+        self._of_nothing = msgspec.structs.replace(self._measure, floor=float(thresholds.inactive_floor))
+
+    def keys(self, fact: Fact) -> Iterable[str]:
+        """The client whose tokens they are; of unknown tokens the API that asks."""
+        event = fact.event
+        if type(event) is UsageRecorded:
+            return (f"client {event.client_id}",)
+        if type(event) is not AccessRejected or event.endpoint != "introspect" or event.reason not in _UNKNOWN:
+            return ()
+        return (f"introspector {event.client_id}",) if event.client_id else ()
+
+    def observe(self, key: str, fact: Fact) -> Iterable[Signal]:
+        """Count a minute's introspections, or one of nothing."""
+        event = fact.event
+        if type(event) is UsageRecorded:
+            introspections = sum(kind.count for kind in event.introspections)
+            return self._count(key, introspections, "introspections", fact, self._measure)
+        return self._count(key, 1, "introspections of unknown tokens", fact, self._of_nothing)

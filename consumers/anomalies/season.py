@@ -1,0 +1,119 @@
+"""What is usual at this hour of the week, learned from the past: an exponentially weighted mean, and how far off it is.
+
+What goes beyond the limit is learned only up to the limit, so that an attack does not become what is usual.
+"""
+
+from __future__ import annotations
+
+from array import array
+from math import sqrt
+
+import msgspec
+
+HOUR = 3_600
+_WEEK = 168
+_CATCH_UP = 2 * _WEEK
+_UNSEEN = -1.0
+_NEW = array("f", [_UNSEEN] * _WEEK).tobytes()
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """From when on an hour is unusual: beyond `ratio` times what is usual and so many `deviations` more, and beyond
+    `floor`, and `peak` times the busiest hour; not before `warm_hours` of history.
+    """
+
+    ratio: float
+    deviations: float
+    floor: float
+    peak: float
+    warm_hours: int
+
+
+class Season(msgspec.Struct):
+    """Counts of one thing by the hour. `hour` is the running one, in hours since 1970.
+
+    `levels` are what is usual at each hour of the week; `dispersion` is how far counts are from it, against what chance
+    and the noise of a day would do. `before` is what the hour before had too much. `lately_had` and `lately_usual` tell
+    how busy today is: a busy day is no attack.
+    """
+
+    hour: int = 0
+    began: int = 0
+    count: float = 0.0
+    before: float = 0.0
+    limit: float = float("inf")
+    usual: float = 0.0
+    busiest: float = 0.0
+    dispersion: float = 1.0
+    lately_had: float = 0.0
+    lately_usual: float = 0.0
+    levels: bytes = _NEW
+
+    def add(self, at: float, weight: float, measure: Measure) -> bool:
+        """Count; whether this hour is unusual by now."""
+        hour = int(at) // HOUR
+        if hour > self.hour:
+            self._turn(hour, measure)
+        self.count += weight
+        limit = self.limit
+        return self.count + self.before > limit and self.lately(at) > limit
+
+    def lately(self, at: float) -> float:
+        """How many came in this hour, and about how many too many in those of the sixty minutes that are before it."""
+        past = (at - self.hour * HOUR) / HOUR
+        return self.count + self.before * max(0.0, 1.0 - past)
+
+    def _turn(self, hour: int, measure: Measure) -> None:
+        if self.began == 0:
+            self.began = self.hour = hour
+            return
+        levels = array("f", self.levels)
+        for passed in range(max(self.hour, hour - _CATCH_UP), hour):
+            self._learn(levels, passed % _WEEK, min(self.count, self.limit) if passed == self.hour else 0.0)
+        self.before = max(0.0, self.count - self.usual) if hour == self.hour + 1 else 0.0
+        self.hour, self.count, self.levels = hour, 0.0, levels.tobytes()
+        self.usual = _level(levels, hour % _WEEK)
+        warm = hour - self.began >= measure.warm_hours
+        self.limit = self._limit(measure) if warm else float("inf")
+
+    def _learn(self, levels: array[float], place: int, count: float) -> None:
+        self.busiest = max(count, self.busiest * _PEAK_FADES)
+        expected, level = _level(levels, place), levels[place]
+        self.lately_had = _A_DAY * self.lately_had + count
+        self.lately_usual = _A_DAY * self.lately_usual + expected
+        if level < 0:
+            levels[place] = count
+            return
+        far = (count - expected) ** 2 / _variance(expected)
+        self.dispersion += _LEARNS_DISPERSION * (min(far, _FARTHEST) - self.dispersion)
+        levels[place] = level + _LEARNS * (count - level)
+
+    def _limit(self, measure: Measure) -> float:
+        today = (self.lately_had + _CALM) / (self.lately_usual + _CALM)
+        expected = self.usual * min(max(today, 1.0), _BUSY_DAY)
+        deviation = sqrt(max(self.dispersion, _STEADY) * _variance(expected))
+        return max(
+            expected * measure.ratio + deviation * measure.deviations, measure.floor, self.busiest * measure.peak
+        )
+
+
+_LEARNS = 0.3
+_LEARNS_DISPERSION = 0.02
+_FARTHEST = 9.0
+_STEADY = 0.3
+_NOISE = 0.2
+_A_DAY = 0.8
+_CALM = 4.0
+_BUSY_DAY = 4.0
+_PEAK_FADES = 0.5 ** (1 / (4 * _WEEK))
+
+
+def _variance(expected: float) -> float:
+    """That of chance, and of hours that are a little busier or calmer than others."""
+    return expected + 1 + (_NOISE * expected) ** 2
+
+
+def _level(levels: array[float], place: int) -> float:
+    """What is usual at an hour of the week: its own level, or that of the hours around where it is more."""
+    seen = [levels[here] for here in (place - 1, place, (place + 1) % _WEEK) if levels[here] >= 0]
+    return max(levels[place], sum(seen) / len(seen)) if seen else 0.0

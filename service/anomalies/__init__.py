@@ -1,0 +1,1 @@
+"""Findings in the journal: told, answered by policy, listed, acknowledged, and tried on history."""

@@ -1,0 +1,48 @@
+"""Processes share the partitions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from consumers.anomalies.ledger import Ledger
+from consumers.anomalies.partitions import Partitions
+from tests.nats_server import NatsServer
+from tests.relay.support import until
+from tests.servers import Database
+
+
+@asynccontextmanager
+async def process(database: Database, nats: NatsServer, parts: int) -> AsyncIterator[Partitions]:
+    """One that works on nothing in particular, for as long as it has the ledger."""
+
+    async def work(ledger: Ledger) -> None:
+        await ledger.report(None, "running", "")
+        await ledger.lost.wait()
+
+    partitions = Partitions(database.service_url, nats.url, parts, work, look=0.05)
+    running = asyncio.create_task(partitions.run())
+    try:
+        yield partitions
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_processes_share_and_take_over(database: Database, nats: NatsServer) -> None:
+    """One has all; of two each has half; of what one leaves the other takes all. No two have the same."""
+    async with process(database, nats, 4) as one:
+        await until(lambda: one.mine == (1, 2, 3, 4))
+        async with process(database, nats, 4) as two:
+            await until(lambda: len(one.mine) == len(two.mine) == 2)
+            assert tuple(sorted((*one.mine, *two.mine))) == (1, 2, 3, 4)
+        await until(lambda: one.mine == (1, 2, 3, 4))
+
+
+async def test_more_processes_than_partitions_stand_by(database: Database, nats: NatsServer) -> None:
+    """Of two processes one has the only partition; when it ends, the other has it."""
+    async with process(database, nats, 1) as two:
+        async with process(database, nats, 1) as one:
+            await until(lambda: len(one.mine) + len(two.mine) == 1)
+        await until(lambda: two.mine == (1,))
