@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import PREFIX, Settings, SettingsError, load_settings
+from consumers.anomalies.thresholds import Thresholds
+from service.settings import ANOMALY_PREFIX, PREFIX, Settings, SettingsError, load_settings, load_thresholds
 
 
 def test_nothing_set_is_the_defaults() -> None:
@@ -95,3 +96,18 @@ def test_migrations_run_as_the_owner_where_there_is_one() -> None:
     """The owner's URL wins over the service's."""
     assert Settings(database_url="service", owner_database_url="owner").migration_url == "owner"
     assert Settings(database_url="service").migration_url == "service"
+
+
+def test_thresholds_are_read_from_their_own_variables() -> None:
+    """Without any variable the thresholds are the defaults; settings beside them are let be."""
+    environ = {f"{ANOMALY_PREFIX}SPRAY_SHARE": "0.25", f"{ANOMALY_PREFIX}ASLEEP": "60", "TALLYSTICK_ISSUER": "x"}
+
+    assert Thresholds() == load_thresholds({})
+    assert Thresholds(spray_share=0.25, asleep=60) == load_thresholds(environ)
+
+
+@pytest.mark.parametrize(("name", "value"), [("ASLEEP", "0"), ("SPRAY_SHARE", "-1"), ("REPLAYS", "many")])
+def test_a_threshold_that_cannot_be_used_names_its_variable(name: str, value: str) -> None:
+    """The message begins with the whole name of the variable."""
+    with pytest.raises(SettingsError, match=f"^{ANOMALY_PREFIX}{name}: "):
+        load_thresholds({ANOMALY_PREFIX + name: value})

@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 
+from consumers.anomalies.thresholds import Thresholds
 from service.cli.main import tallystick
-from service.settings import PREFIX, Settings
+from service.settings import ANOMALY_PREFIX, PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -20,24 +22,31 @@ _LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 _LONGEST = 120
 
 
-def _defaults() -> dict[str, str]:
+def _defaults(kind: type[msgspec.Struct], prefix: str) -> dict[str, str]:
     return {
-        name: "" if default is None else str(default)
-        for name, default in zip(Settings.__struct_fields__, Settings.__struct_defaults__, strict=True)
+        prefix + name.upper(): "" if default is None else str(default)
+        for name, default in zip(kind.__struct_fields__, kind.__struct_defaults__, strict=True)
     }
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
-    """docs/settings.md lists exactly the settings of the code, each with its default."""
+    """docs/settings.md lists exactly the settings and thresholds of the code, each with its default."""
     rows = _ROW.findall((ROOT / "docs" / "settings.md").read_text())
 
-    assert {name.lower(): default for name, default in rows} == _defaults()
+    assert {PREFIX + name: default for name, default in rows} == (
+        _defaults(Settings, PREFIX) | _defaults(Thresholds, ANOMALY_PREFIX)
+    )
+
+
+def test_no_threshold_takes_the_variable_of_a_setting() -> None:
+    """A variable is either a setting or a threshold."""
+    assert set() == set(_defaults(Settings, PREFIX)) & set(_defaults(Thresholds, ANOMALY_PREFIX))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_settings_named_in_a_document_exist(document: Path) -> None:
     """No document names a TALLYSTICK_ variable that the code does not read."""
-    known = {PREFIX + name.upper() for name in Settings.__struct_fields__}
+    known = set(_defaults(Settings, PREFIX)) | set(_defaults(Thresholds, ANOMALY_PREFIX))
 
     assert set(_SETTING.findall(document.read_text())) - known == set()
 

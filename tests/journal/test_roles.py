@@ -129,6 +129,8 @@ def test_analysts_see_no_event_and_no_secret(database: Database) -> None:
             "SELECT * FROM vault.keys",
             "SELECT * FROM vault.passwords",
             "SELECT * FROM vault.totp",
+            "SELECT * FROM vault.webhooks",
+            "SELECT * FROM webhook.pending",
             "SELECT journal.forget_once()",
         ):
             assert _refused(session, statement)
