@@ -14,6 +14,7 @@ from consumers.anomalies.memory import Kept, Trail
 from schema.envelope import Fact
 
 _DAY = 86_400.0
+_FRESH = 3 * _DAY
 _KNOWN = 64
 _PENDING = 8
 _LEARNS = 0.1
@@ -50,7 +51,8 @@ class Newcomer(msgspec.Struct):
 class Habit(Kept):
     """Those that always came (`known`, with when last), and newcomers.
 
-    `gap` is the usual time between two events of the known, `daily` how many come a day.
+    `fresh` are those of the known that were new of late: that they come says nothing of the old ones. `gap` is the
+    usual time between two events of the others, `daily` how many come a day.
     """
 
     began: float = 0.0
@@ -60,6 +62,7 @@ class Habit(Kept):
     day: int = 0
     today: int = 0
     known: dict[str, float] = msgspec.field(default_factory=dict)
+    fresh: dict[str, float] = msgspec.field(default_factory=dict)
     pending: dict[str, Newcomer] = msgspec.field(default_factory=dict)
     novelties: list[float] = msgspec.field(default_factory=list)
 
@@ -82,6 +85,7 @@ class Habit(Kept):
     def knows(self, name: str, at: float) -> None:
         """One that is no newcomer, though it is new here: others tell that it is of the house."""
         if name not in self.known and name not in self.pending:
+            self.fresh[name] = at
             self._adopt(name, at)
 
     def beside(self, before: float, at: float, manners: Manners) -> list[str]:
@@ -100,6 +104,8 @@ class Habit(Kept):
 
     def _go_on(self, name: str, at: float) -> None:
         self.known[name] = at
+        if self.fresh and self._is_fresh(name, at):
+            return
         if self.last:
             self.gap += _LEARNS * (at - self.last - self.gap)
         self.last = at
@@ -108,6 +114,12 @@ class Habit(Kept):
             self.daily = self.today if not self.daily else self.daily + _LEARNS * (self.today - self.daily)
             self.day, self.today = day, 0
         self.today += 1
+
+    def _is_fresh(self, name: str, at: float) -> bool:
+        since = self.fresh.get(name)
+        if since is not None and at - since > _FRESH:
+            del self.fresh[name]
+        return name in self.fresh
 
     def _arrive(self, name: str, fact: Fact, at: float, manners: Manners) -> bool:
         self.novelties = [moment for moment in self.novelties if moment > at - 30 * _DAY][-_KNOWN:]
@@ -126,7 +138,9 @@ class Habit(Kept):
     def _adopt(self, name: str, at: float) -> None:
         self.pending.pop(name, None)
         if len(self.known) >= _KNOWN:
-            del self.known[min(self.known, key=self.known.__getitem__)]
+            oldest = min(self.known, key=self.known.__getitem__)
+            del self.known[oldest]
+            self.fresh.pop(oldest, None)
         self._go_on(name, at)
 
     def _is_ripe(self, newcomer: Newcomer, at: float, manners: Manners) -> bool:

@@ -56,7 +56,7 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     burst_ratio: Share = 1.2
     issuance_deviations: Share = 5.0
     introspection_deviations: Share = 4.0
-    burst_floor: Count = 12
+    burst_floor: Count = 15
     burst_peak: Share = 0.3
     inactive_floor: Count = 30
 

@@ -14,12 +14,14 @@ from schema.envelope import Fact
 from schema.events import AccessRejected, Event, Severity, TokenIssued, TokenRefreshed, UsageRecorded
 
 _QUARTER = 7_776_000.0
+_EVIDENCE = 10
 _UNKNOWN = frozenset({"token_unknown", "token_malformed", "token_of_other_audience"})
 
 
 class _Client(Kept):
     season: Season = msgspec.field(default_factory=Season)
     trail: Trail = msgspec.field(default_factory=Trail)
+    positions: list[int] = msgspec.field(default_factory=list)
 
 
 class _Burst(Keyed[_Client]):
@@ -36,14 +38,18 @@ class _Burst(Keyed[_Client]):
     def _count(self, key: str, weight: int, what: str, fact: Fact, measure: Measure) -> Iterable[Signal]:
         at = moment_of(fact.recorded_at)
         client = self.recall(key, at)
+        client.positions.append(fact.position)
+        if len(client.positions) > _EVIDENCE:
+            del client.positions[0]
         if not client.season.add(at, weight, measure):
             return ()
         client.trail.add(fact, at, HOUR, 1)
+        positions = tuple(client.positions)
         lately, usual = client.season.lately(at), client.season.usual
         severity: Severity = "high" if lately > 3 * client.season.limit else "medium"
         name = key.partition(" ")[2]
         summary = f"{name} had {lately:.0f} {what} within an hour; usual at this time are about {usual:.0f}."
-        named = client.trail.evidence() | {"count": max(1, round(lately))}
+        named = client.trail.evidence() | {"count": max(len(positions), round(lately)), "evidence": positions}
         return (self.signal(fact, key, severity, summary, client_id=name, **named),)
 
 

@@ -114,7 +114,8 @@ class NewNetwork(_Newcomers[_House]):
         if newcomer is None:
             house.at_home(network, event.client_id)
             client.software.meet(software, fact, at, self._manners)
-            return self._beside(event.client_id, habit, before, fact, at) if habit.pending else ()
+            judged = habit.pending and network not in habit.fresh
+            return self._beside(event.client_id, habit, before, fact, at) if judged else ()
         if not told and not stranger:
             return ()
         what = f"from {fact.source}, in a network new for it" + (f", by {software}, new as well" if stranger else "")

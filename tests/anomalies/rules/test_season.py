@@ -46,7 +46,7 @@ def test_an_attack_does_not_become_what_is_usual() -> None:
     season = Season()
     week_of(season, 1, 20)
 
-    assert [week_of(season, week, 20, {50: 400})[0] for week in (2, 3, 4)] == [50, 50, 50]
+    assert [week_of(season, week, 20, {50: 120})[0] for week in (2, 3, 4, 5)] == [50] * 4
 
 
 def test_a_busy_day_is_no_attack() -> None:
