@@ -7,6 +7,7 @@ all that is done with it here, so its client is taken no further than to the byt
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -20,6 +21,7 @@ from consumers.connection import ApiError, Connection, NatsUnavailable, connecte
 from schema.envelope import STREAM_NAME, SUBJECTS
 
 BATCH = 2_000
+_LINGER = 0.05
 
 _SECOND = 1_000_000_000
 _ACK_WAIT = 3_600 * _SECOND
@@ -28,7 +30,7 @@ _NO_CONSUMER = 10014
 _STATUS = b"NATS/1.0 "
 _OVER = (b"404", b"408")
 _ALIVE = b"100"
-_CHANGED = "somebody changed the consumer {}, it is made anew"
+_CHANGED = "somebody changed the consumer, it is made anew"
 
 
 class Delivered(NamedTuple):
@@ -101,7 +103,7 @@ class Durable:
         self._client.raw_sid = subscription._id  # noqa: SLF001 what the bytes of a message name
 
     async def next(self, wait: float) -> list[Delivered]:
-        """What has come, in order, at most BATCH; after `wait` seconds nothing."""
+        """What has come, in order, at most BATCH; after `wait` seconds nothing. A little is waited for to be more."""
         await self._ask_for_more()
         if not self._queue:
             self._arrived.clear()
@@ -110,8 +112,17 @@ class Durable:
                     await self._arrived.wait()
             except TimeoutError:
                 self._require_life()
+        await self._gather()
         self._require_more()
         return [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+
+    async def _gather(self) -> None:
+        """Wait a moment for more: each batch costs its user the same, whatever its size."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                while self._queue and self._wanted > 0 and self._ended is None and len(self._queue) < BATCH:
+                    self._arrived.clear()
+                    await self._arrived.wait()
 
     async def acknowledge(self, delivered: Delivered) -> None:
         """Say that what came up to a message need not come again."""
@@ -121,7 +132,7 @@ class Durable:
         """See whether it is still there and as it was made."""
         info = await self._info()
         if info is None or not _is_ours(info, _config(self._name, 0)):
-            raise NatsUnavailable(_CHANGED.format(self._name))
+            raise NatsUnavailable(_CHANGED)
 
     async def _ask_for_more(self) -> None:
         """The server's heartbeats come more often than the connection's timeout, so that silence is a failure."""
@@ -179,11 +190,14 @@ class Durable:
 
 
 @asynccontextmanager
-async def open_durable(url: str, name: str, after: int, *, timeout: float = 5.0) -> AsyncIterator[Durable]:
-    """The consumer `name`, delivering what comes after a sequence, for the body's duration. Raises NatsUnavailable."""
-    client = RawClient()
-    async with connected(url, name, timeout, client) as connection:
-        durable = Durable(connection, client, name, timeout)
+async def open_durable(url: str, name: str, after: int, *, client: str, timeout: float = 5.0) -> AsyncIterator[Durable]:
+    """The consumer `name`, delivering what comes after a sequence, for the body's duration.
+
+    The connection is called `client`: the name may be secret, and is in no error. Raises NatsUnavailable.
+    """
+    raw = RawClient()
+    async with connected(url, client, timeout, raw) as connection:
+        durable = Durable(connection, raw, name, timeout)
         await durable.settle(after)
         await durable.listen()
         yield durable

@@ -4,8 +4,8 @@
     AUDIT_NATS_URL=nats://audit:…@127.0.0.1:4222 python examples/audit_subscriber.py
     … python examples/audit_subscriber.py --durable refusals --type access.rejected --client billing-worker
 
-Each event is acknowledged once `handle` has returned. Start it again and it goes on where it was left, so an event may
-come twice: act once on each position.
+Events come one by one, in order, and each is acknowledged once `handle` has returned. Start it again and it goes on where
+it was left, so an event may come twice: act once on each position.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import nats
 from nats.aio.msg import Msg
 from nats.errors import TimeoutError as NothingYet
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.api import AckPolicy, ConsumerConfig, RawStreamMsg
+from nats.js.errors import NotFoundError
 
 STREAM = "TALLYSTICK"
 EVERYTHING = "tally.v1.*.*.*"
-BATCH = 20
 
 
 def handle(event: dict[str, object]) -> None:
@@ -38,12 +38,11 @@ async def main() -> None:
     subject = f"tally.v1.{options.type or '*.*'}.{options.client or '*'}"
     client = await nats.connect(os.environ["AUDIT_NATS_URL"], name=options.durable)
     try:
-        config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=10)
-        consumer = await client.jetstream().pull_subscribe(
-            subject, durable=options.durable, stream=STREAM, config=config
-        )
+        stream = client.jetstream()
+        config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=10, max_ack_pending=1)
+        consumer = await stream.pull_subscribe(subject, durable=options.durable, stream=STREAM, config=config)
         floor = (await consumer.consumer_info()).ack_floor
-        whole = Whole(floor.stream_seq if floor else 0) if subject == EVERYTHING else None
+        whole = Whole(stream, floor.stream_seq if floor else 0) if subject == EVERYTHING else None
         while True:
             await take(consumer, whole)
     finally:
@@ -51,46 +50,42 @@ async def main() -> None:
 
 
 async def take(consumer: JetStreamContext.PullSubscription, whole: Whole | None) -> None:
-    """Handle what comes next, at most BATCH events, and acknowledge each."""
+    """Handle what comes next, and acknowledge it."""
     try:
-        batch = await consumer.fetch(BATCH, timeout=5)
+        (message,) = await consumer.fetch(1, timeout=5)
     except NothingYet:
         return
-    for message in batch:
-        handle(event_of(message))
-        await message.ack_sync()
-        if whole is not None:
-            whole.note(message.metadata.sequence.stream)
-    if whole is not None and whole.ahead and (await consumer.consumer_info()).num_ack_pending == 0:
-        sys.exit(f"event {whole.upto + 1} never came: something was taken from the stream")
+    if whole is not None:
+        await whole.before(message.metadata.sequence.stream)
+    handle(event_of(message))
+    await message.ack_sync()
 
 
 class Whole:
-    """Whether every position came: all up to `upto`, and those in `ahead`.
+    """Sees that every position is handled: all up to `upto` are."""
 
-    What another start was sent and did not acknowledge comes again later, so a gap may close. It stays where nothing is
-    left to be acknowledged.
-    """
-
-    def __init__(self, upto: int) -> None:
+    def __init__(self, stream: JetStreamContext, upto: int) -> None:
+        self.stream = stream
         self.upto = upto
-        self.ahead: set[int] = set()
 
-    def note(self, position: int) -> None:
-        """A position came."""
-        self.upto = self.upto or position - 1
-        if position > self.upto:
-            self.ahead.add(position)
-        while self.upto + 1 in self.ahead:
-            self.upto += 1
-            self.ahead.remove(self.upto)
+    async def before(self, position: int) -> None:
+        """A position came. Those before it that did not were given to another who uses this durable's name, or to a
+        start that was killed: the stream has them. What the stream does not have was taken from it.
+        """
+        for missing in range(self.upto + 1, position):
+            try:
+                handle(event_of(await self.stream.get_msg(STREAM, missing)))
+            except NotFoundError:
+                sys.exit(f"event {missing} never came: it was taken from the stream")
+            self.upto = missing
+        self.upto = max(self.upto, position)
 
 
-def event_of(message: Msg) -> dict[str, object]:
+def event_of(message: Msg | RawStreamMsg) -> dict[str, object]:
     """The event with its CloudEvents attributes, and its body as `data`."""
     headers = message.headers or {}
     attributes = {name[3:]: value for name, value in headers.items() if name.startswith("ce-")}
-    return {**attributes, "data": json.loads(message.data)}
+    return {**attributes, "data": json.loads(message.data or b"")}
 
 
 def arguments() -> argparse.Namespace:

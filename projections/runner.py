@@ -52,13 +52,13 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-PAGE = 5_000
+PAGE = 20_000
 
 
 class Pace(NamedTuple):
     """How often what is done, in seconds. `linger` is how much time of a quiet journal is folded at once."""
 
-    linger: float = 0.1
+    linger: float = 0.25
     report: float = 0.5
     retry: float = 0.5
     standby: float = 0.2

@@ -31,7 +31,7 @@ from projections.runner_session import (
 from projections.sql_projection import Link, SqlProjection
 from schema.envelope import Fact
 
-PAGE = 20_000
+PAGE = 40_000
 NEAR = 2_000
 """So few events behind the live one the rebuilt one takes its place: folding them stops the live one for a moment."""
 

@@ -7,7 +7,8 @@ import contextlib
 import logging
 import socket
 import uuid
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
+from functools import partial
 from urllib.parse import urlsplit
 
 from projections.state import WorkerState
@@ -32,6 +33,7 @@ from service.keys.ring import KeyRing
 from service.keys.vault import Vault
 from service.oidc.backchannel import Backchannel
 from service.own_api.ensure import ensure_own_api
+from service.parts import Part, run_parts
 from service.projecting.role import run_projections
 from service.sessions.aftermath import Aftermath
 from service.settings import Settings, SettingsError
@@ -214,33 +216,19 @@ async def run_projector(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def run_consumers(settings: Settings, stop: asyncio.Event) -> None:
-    """Watch for abuse and send webhooks until `stop` is set.
+    """Watch for abuse and send webhooks until `stop` is set; a mistake in one of these does not end the other.
 
-    Raises JournalUnavailable, MasterKeyError or SettingsError.
+    At the start it raises JournalUnavailable, MasterKeyError or SettingsError.
     """
     url, issuer = database_of(settings), issuer_of(settings)
     if settings.nats_url is None:
         raise SettingsError("TALLYSTICK_NATS_URL is not set")
     wrapping_key = load_keys(settings).wrapping
     async with open_journal(settings) as journal:
-        roles = (
-            make_partitions(url, settings.nats_url, settings, journal).run(),
-            run_webhooks(url, issuer, settings, journal, wrapping_key),
-        )
-        await _until(stop, *roles)
-
-
-async def _until(stop: asyncio.Event, *roles: Coroutine[None, None, None]) -> None:
-    """Run roles until `stop` is set. Raises what one of them raises, which is a mistake of this program."""
-    tasks = [asyncio.ensure_future(each) for each in (stop.wait(), *roles)]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        anomalies = make_partitions(url, settings.nats_url, settings, journal)
+        webhooks = partial(run_webhooks, url, issuer, settings, journal, wrapping_key)
+        parts = (Part("anomalies", "anomalies-", anomalies.run), Part("webhooks", "webhook:", webhooks))
+        await run_parts(journal, stop, parts)
 
 
 async def do_chores(journal: PostgresJournal, keys: KeyManager) -> None:

@@ -56,6 +56,8 @@ def fresh_database(servers: Servers) -> Iterator[Database]:
     with psycopg.connect(servers.owner_url, autocommit=True) as admin:
         identifier = sql.Identifier(name)
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(identifier, sql.Identifier(_template())))
+        # What a database itself allows is not copied with a template.
+        admin.execute(sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(identifier))
         try:
             yield Database(_named(servers.owner_url, name), _named(servers.service_url, name))
         finally:

@@ -76,6 +76,12 @@ def test_every_setting_is_read_from_its_variable() -> None:
         ("BREACHED_PASSWORDS_FILE", "~nobody-of-that-name/list"),
         ("STREAM_REPLICAS", "6"),
         ("MAX_BODY", "10"),
+        ("WEBHOOK_TIMEOUT", "0"),
+        ("WEBHOOK_TIMEOUT", "300.5"),
+        ("WEBHOOK_TIMEOUT", "nan"),
+        ("WEBHOOK_ATTEMPTS", "0"),
+        ("WEBHOOK_ATTEMPTS", "101"),
+        ("WEBHOOK_PRIVATE_TARGETS", "perhaps"),
         ("LOG_LEVEL", "loud"),
     ],
 )

@@ -49,7 +49,7 @@ def kinds_of(score: Score) -> str:
     """A row for each kind of attack."""
     rows = [_kind_row(name, score.kinds[name]) for name in OWN if name in score.kinds]
     head = ("attack", "strong", "subtle", "strong, by its own rule", "subtle, by its own rule")
-    return table((*head, "after the deciding event, at most", "after its first event", "of its events seen"), rows)
+    return table((*head, "waited for others, at most", "after its first event", "of its events seen"), rows)
 
 
 def explained(outcome: Outcome) -> str:
@@ -91,8 +91,8 @@ def _rule_row(name: str, rule: OfRule) -> Row:
 
 
 def _kind_row(name: str, kind: OfKind) -> Row:
-    decided = max((reached.decided for reached in kind.reached), default=0.0)
+    waited = max((reached.waited for reached in kind.reached), default=0.0)
     began = middle([reached.began for reached in kind.reached])
     share = middle([reached.share for reached in kind.reached])
     recalls = (kind.recall["strong"], kind.recall["subtle"], kind.own["strong"], kind.own["subtle"])
-    return (name.replace("_", " "), *recalls, lasting(decided), lasting(began), f"{share:.0%}")
+    return (name.replace("_", " "), *recalls, lasting(waited), lasting(began), f"{share:.0%}")

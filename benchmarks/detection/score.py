@@ -44,7 +44,7 @@ class Reached(NamedTuple):
     its events that had happened.
     """
 
-    decided: float
+    waited: float
     began: float
     share: float
 

@@ -13,7 +13,7 @@ from consumers.anomalies.findings import Findings, Open, Told
 from schema.envelope import Fact
 from schema.events import AnomalyAcknowledged, Event
 
-VERSION = 1
+VERSION = 2
 """Raise it when what the rules keep changes its meaning: they learn anew then, from the journal."""
 
 _FORGET_EVERY = 4_096
@@ -53,6 +53,7 @@ class Judge:
         self.rules = {rule.name: rule for rule in rules}
         self.findings = findings or Findings()
         self.share = share
+        self._is_whole = share.parts == 1
         self.position = 0
         self._of_type: dict[type[Event], list[Rule]] = {}
         for rule in self.rules.values():
@@ -64,7 +65,9 @@ class Judge:
         """What there is to tell of the next fact; one of another type than `types` may be left out. Raises Poison."""
         told: list[Told] = []
         for rule in self._of_type.get(type(fact.event), ()):
-            told += filter(None, map(self.findings.note, self._signals(rule, fact)))
+            signals = self._signals(rule, fact)
+            if signals:
+                told += filter(None, map(self.findings.note, signals))
         if isinstance(fact.event, AnomalyAcknowledged):
             self.findings.acknowledged(fact.stream)
         self._went_on(fact)
@@ -101,13 +104,16 @@ class Judge:
         return frozenset(unknown)
 
     def _signals(self, rule: Rule, fact: Fact) -> list[Signal]:
-        has = self.share.has
+        signals: list[Signal] = []
         try:
-            return [signal for key in rule.keys(fact) if has(key) for signal in rule.observe(key, fact)]
+            for key in rule.keys(fact):
+                if self._is_whole or self.share.has(key):
+                    signals += rule.observe(key, fact)
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
             place = f"event {fact.position} ({fact.event.TYPE})"
             raise Poison(f"{place} cannot be judged by the rule {rule.name}: {what}") from error
+        return signals
 
     def _replace(self, rule: Rule) -> None:
         before = self.rules[rule.name]

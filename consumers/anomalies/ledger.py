@@ -59,6 +59,7 @@ _REPORT = """
     ON CONFLICT (name) DO UPDATE SET position = coalesce($2, p.position), state = $3, reason = $4,
         seen_at = clock_timestamp()
 """
+_SECRET = "SELECT secret FROM projection.anomaly_consumers"
 _DROP_PROGRESS = "DELETE FROM projection.progress WHERE name = ANY ($1)"
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """What asyncpg raises; an InternalClientError when the server has said that it ends the session."""
@@ -101,6 +102,10 @@ class Ledger:
         """Give the partition up."""
         self._connection.terminate()
         self.lost.set()
+
+    async def secret(self) -> str:
+        """What the names of consumers on the stream hold that nobody else knows."""
+        return str(await self._ask(self._connection.fetchval, _SECRET))
 
     async def digest(self, first: int, last: int) -> str:
         """See `verify.Record`."""

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -20,6 +21,12 @@ _SOURCES = 10
 
 moment_of = lru_cache(maxsize=16)(dt.datetime.timestamp)
 """When a fact was recorded, in seconds since 1970. Many rules ask it of the same fact."""
+
+
+@lru_cache(maxsize=16)
+def grant_key(stream: UUID) -> str:
+    """The key of a grant. Many rules make it of the same fact."""
+    return f"grant {stream}"
 
 
 class Kept(msgspec.Struct):
@@ -123,7 +130,8 @@ class Distinct(msgspec.Struct):
 
     def __post_init__(self) -> None:
         """The oldest is first, however it was stored."""
-        self.seen = dict(sorted(self.seen.items(), key=itemgetter(1)))
+        if len(self.seen) > 1:
+            self.seen = dict(sorted(self.seen.items(), key=itemgetter(1)))
 
     def add(self, what: str, at: float, span: float, kept: int) -> int:
         """See one; those not seen for `span` seconds go. How many there are now, at most `kept`."""

@@ -88,6 +88,11 @@ class Habit(Kept):
             self.fresh[name] = at
             self._adopt(name, at)
 
+    def wanders(self, at: float, manners: Manners) -> bool:
+        """Whether the client is one that always has new ones."""
+        enough = manners.wandering
+        return len(self.novelties) >= enough and self.novelties[-enough] > at - 30 * _DAY
+
     def beside(self, before: float, at: float, manners: Manners) -> list[str]:
         """Newcomers that a known one shows to be another: it goes on as before. `before` is when one came last."""
         shown = []

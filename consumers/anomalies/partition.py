@@ -16,7 +16,7 @@ from consumers.anomalies.contract import Rule
 from consumers.anomalies.deliveries import Deliver, Deliveries
 from consumers.anomalies.findings import Findings
 from consumers.anomalies.judge import Judge, Poison
-from consumers.anomalies.ledger import Ledger
+from consumers.anomalies.ledger import Ledger, LedgerLost
 from consumers.anomalies.memories import Memories
 from consumers.anomalies.verify import Diverged, Verifier
 from consumers.connection import NatsUnavailable
@@ -24,8 +24,13 @@ from consumers.durable import Delivered, Durable, open_durable
 
 log = logging.getLogger(__name__)
 
-DURABLE = "tallystick-anomalies-{}"
-"""The name of a partition's durable consumer."""
+SHOWN = "tallystick-anomalies-{}"
+"""What a partition's durable consumer is called in logs; its name has a secret behind it."""
+
+
+def durable_of(part: int, secret: str) -> str:
+    """The name of a partition's durable consumer: who knows it could take its messages (docs/audit-stream.md)."""
+    return f"{SHOWN.format(part)}-{secret}"
 
 
 class Pace(NamedTuple):
@@ -68,7 +73,7 @@ class Partition:
         self._pace = pace
         self._deliveries = Deliveries(deliver, pace.retry)
         self._memories = Memories(ledger, self._deliveries, relearn=relearn, interval=pace.snapshot)
-        self._name = DURABLE.format(ledger.share.part)
+        self._name = SHOWN.format(ledger.share.part)
         self._judge: Judge
         self._verifier: Verifier
         self.position = 0
@@ -95,14 +100,21 @@ class Partition:
             self._ledger.close()
 
     async def _live(self) -> None:
-        """After poison it wakes again from its last snapshot, for a rule may have folded half of an event."""
+        """After poison, or a mistake of this program, it wakes again from its last snapshot, for a rule may have folded
+        half of an event.
+        """
         while True:
             try:
                 await self._wake()
                 await self._go_on()
+            except LedgerLost:
+                raise
             except Poison as poison:
                 self._halt(str(poison))
-                await asyncio.sleep(self._pace.after_poison)
+            except Exception as error:
+                log.exception("%s stopped; it is tried again", self._name)
+                self._halt(f"it stopped by a mistake of this program ({type(error).__name__}); the log says more")
+            await asyncio.sleep(self._pace.after_poison)
 
     async def _wake(self) -> None:
         await self._memories.stop()
@@ -113,9 +125,10 @@ class Partition:
         self.position = self._judge.position
 
     async def _go_on(self) -> None:
+        name = durable_of(self._ledger.share.part, await self._ledger.secret())
         while True:
             try:
-                async with open_durable(self._nats_url, self._name, self._memories.kept) as durable:
+                async with open_durable(self._nats_url, name, self._memories.kept, client=self._name) as durable:
                     await self._consume(durable)
             except NatsUnavailable as error:
                 if self.state != "halted":

@@ -10,18 +10,20 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from consumers.anomalies.judge import Share
 from consumers.anomalies.ledger import FAILURES, NAME, Ledger, LedgerLost, connect
-from consumers.anomalies.partition import DURABLE
+from consumers.anomalies.partition import SHOWN, durable_of
 from consumers.connection import NatsUnavailable
 from consumers.durable import remove_durables
 
 log = logging.getLogger(__name__)
 
 MOST = 16
+_AFTER_CRASH = 5.0
 
 # Every process holds this lock together with the others, so that each can count them.
 _JOIN = "SELECT pg_advisory_lock_shared(hashtext('tallystick.anomalies.processes'), 0)"
@@ -48,6 +50,7 @@ class Partitions:
         self._work = work
         self._look = look
         self._mine: dict[int, asyncio.Task[None]] = {}
+        self._crashed: dict[int, float] = {}
 
     @property
     def mine(self) -> tuple[int, ...]:
@@ -78,7 +81,7 @@ class Partitions:
                 fair = -(-self._parts // max(1, processes))
                 await self._give_up(list(self._mine)[fair:])
                 taken = {lock["number"] for lock in locks if lock["partition"]}
-                free = [part for part in range(1, self._parts + 1) if part not in taken and part not in self._mine]
+                free = [part for part in range(1, self._parts + 1) if part not in taken and self._is_free(part)]
                 random.shuffle(free)
                 for part in free[: max(0, fair - len(self._mine))]:
                     await self._take(part)
@@ -104,11 +107,13 @@ class Partitions:
             ledger.close()
 
     async def _tidy(self, ledger: Ledger) -> None:
-        """Forget the partitions of a time when there were more."""
+        """Forget the partitions of a time when there were more, and consumers of one when anybody knew their names."""
         gone = range(self._parts + 1, MOST + 1)
         await ledger.forget_progress([NAME.format(part) for part in gone])
+        secret = await ledger.secret()
+        names = [durable_of(part, secret) for part in gone] + [SHOWN.format(part) for part in range(1, MOST + 1)]
         with contextlib.suppress(NatsUnavailable):
-            await remove_durables(self._nats_url, [DURABLE.format(part) for part in gone])
+            await remove_durables(self._nats_url, names)
 
     async def _give_up(self, parts: list[int]) -> None:
         tasks = [self._mine.pop(part) for part in parts]
@@ -116,11 +121,17 @@ class Partitions:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _is_free(self, part: int) -> bool:
+        return part not in self._mine and self._crashed.get(part, 0.0) <= time.monotonic()
+
     def _reap(self) -> None:
-        """Raises what is a mistake of this program."""
+        """A partition that ended by a mistake of this program is left to other processes, then tried again."""
         for part, task in [(part, task) for part, task in self._mine.items() if task.done()]:
             del self._mine[part]
-            task.result()
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                log.error("partition %d stopped; it is tried again", part, exc_info=error)
+                self._crashed[part] = time.monotonic() + _AFTER_CRASH
 
 
 async def _asked(answer: Awaitable[Any]) -> Any:

@@ -2,7 +2,7 @@
 
 By name, with what each signal is about:
 
-    refresh_token_reuse         grant     a code or refresh token came a second time
+    refresh_token_reuse         grant     a code or refresh token came a second time, and not from its one holder
     refresh_token_replay        grant     a rotation repeated from another network, or more often than answers get lost
     use_after_revocation        grant     tokens of a grant keep coming, or come from elsewhere, after it was revoked
     token_elsewhere             client    tokens of a client are used from a network unlike all before

@@ -1,16 +1,20 @@
 """What is usual at this hour of the week, learned from the past: an exponentially weighted mean, and how far off it is.
 
-What goes beyond the limit is learned only up to the limit, so that an attack does not become what is usual.
+What goes beyond the limit is learned only up to the limit, so that an attack does not become what is usual. Days on
+which books are closed teach nothing about other days. In the first three weeks an hour that was seen once or twice is
+taken to be about as busy as that hour on the busiest day, since it may have been a holiday's.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from array import array
 from math import sqrt
 
 import msgspec
 
 HOUR = 3_600
+_DAY = 24
 _WEEK = 168
 _CATCH_UP = 2 * _WEEK
 _UNSEEN = -1.0
@@ -20,6 +24,9 @@ _NEW = array("f", [_UNSEEN] * _WEEK).tobytes()
 class Measure(msgspec.Struct, frozen=True):
     """From when on an hour is unusual: beyond `ratio` times what is usual and so many `deviations` more, and beyond
     `floor`, and `peak` times the busiest hour; not before `warm_hours` of history.
+
+    Up to `moment`, only where it is spread over several minutes: a restart or a run is over at once. When books are
+    closed, `closing` times as much is usual for who has hours of rest.
     """
 
     ratio: float
@@ -27,6 +34,8 @@ class Measure(msgspec.Struct, frozen=True):
     floor: float
     peak: float
     warm_hours: int
+    moment: float = 0.0
+    closing: float = 1.0
 
 
 class Season(msgspec.Struct):
@@ -34,7 +43,7 @@ class Season(msgspec.Struct):
 
     `levels` are what is usual at each hour of the week; `dispersion` is how far counts are from it, against what chance
     and the noise of a day would do. `before` is what the hour before had too much. `lately_had` and `lately_usual` tell
-    how busy today is: a busy day is no attack.
+    how busy today is: a busy day is no attack. `minutes` are the latest in which anything came.
     """
 
     hour: int = 0
@@ -48,6 +57,7 @@ class Season(msgspec.Struct):
     lately_had: float = 0.0
     lately_usual: float = 0.0
     levels: bytes = _NEW
+    minutes: list[int] = msgspec.field(default_factory=list)
 
     def add(self, at: float, weight: float, measure: Measure) -> bool:
         """Count; whether this hour is unusual by now."""
@@ -55,13 +65,27 @@ class Season(msgspec.Struct):
         if hour > self.hour:
             self._turn(hour, measure)
         self.count += weight
+        if measure.moment:
+            self._note_minute(int(at) // 60)
         limit = self.limit
-        return self.count + self.before > limit and self.lately(at) > limit
+        if self.count + self.before <= limit or (lately := self.lately(at)) <= limit:
+            return False
+        return lately > measure.moment or self._is_spread(at)
 
     def lately(self, at: float) -> float:
         """How many came in this hour, and about how many too many in those of the sixty minutes that are before it."""
         past = (at - self.hour * HOUR) / HOUR
         return self.count + self.before * max(0.0, 1.0 - past)
+
+    def _note_minute(self, minute: int) -> None:
+        minutes = self.minutes
+        if not minutes or minutes[-1] != minute:
+            minutes.append(minute)
+            if len(minutes) > _SPREAD:
+                del minutes[0]
+
+    def _is_spread(self, at: float) -> bool:
+        return len(self.minutes) == _SPREAD and self.minutes[0] > (at - HOUR) / 60
 
     def _turn(self, hour: int, measure: Measure) -> None:
         if self.began == 0:
@@ -69,16 +93,23 @@ class Season(msgspec.Struct):
             return
         levels = array("f", self.levels)
         for passed in range(max(self.hour, hour - _CATCH_UP), hour):
-            self._learn(levels, passed % _WEEK, min(self.count, self.limit) if passed == self.hour else 0.0)
+            self._learn(levels, passed, min(self.count, self.limit) if passed == self.hour else 0.0, measure)
         self.before = max(0.0, self.count - self.usual) if hour == self.hour + 1 else 0.0
         self.hour, self.count, self.levels = hour, 0.0, levels.tobytes()
         self.usual = _level(levels, hour % _WEEK)
+        if hour - self.began < _YOUNG:
+            self.usual = max(self.usual, _LIKE_OTHERS * max(levels[hour % _DAY :: _DAY]))
+        if _is_closing(levels, hour, measure):
+            self.usual *= measure.closing
         warm = hour - self.began >= measure.warm_hours
         self.limit = self._limit(measure) if warm else float("inf")
 
-    def _learn(self, levels: array[float], place: int, count: float) -> None:
-        self.busiest = max(count, self.busiest * _PEAK_FADES)
+    def _learn(self, levels: array[float], hour: int, count: float, measure: Measure) -> None:
+        place = hour % _WEEK
         expected, level = _level(levels, place), levels[place]
+        if level >= 0 and _is_closing(levels, hour, measure):
+            return
+        self.busiest = max(count, self.busiest * _PEAK_FADES)
         self.lately_had = _A_DAY * self.lately_had + count
         self.lately_usual = _A_DAY * self.lately_usual + expected
         if level < 0:
@@ -86,7 +117,7 @@ class Season(msgspec.Struct):
             return
         far = (count - expected) ** 2 / _variance(expected)
         self.dispersion += _LEARNS_DISPERSION * (min(far, _FARTHEST) - self.dispersion)
-        levels[place] = level + _LEARNS * (count - level)
+        levels[place] = level + (_LEARNS if hour - self.began >= _CATCH_UP else _LEARNS_FIRST) * (count - level)
 
     def _limit(self, measure: Measure) -> float:
         today = (self.lately_had + _CALM) / (self.lately_usual + _CALM)
@@ -98,14 +129,32 @@ class Season(msgspec.Struct):
 
 
 _LEARNS = 0.3
+_LEARNS_FIRST = 0.5
+_YOUNG = 3 * _WEEK
+_LIKE_OTHERS = 0.7
 _LEARNS_DISPERSION = 0.02
-_FARTHEST = 9.0
+_FARTHEST = 5.0
 _STEADY = 0.3
 _NOISE = 0.2
 _A_DAY = 0.8
 _CALM = 4.0
 _BUSY_DAY = 4.0
 _PEAK_FADES = 0.5 ** (1 / (4 * _WEEK))
+_SPREAD = 8
+_RESTS = 0.25
+_TWO_DAYS = dt.timedelta(days=2)
+
+
+def _is_closing(levels: array[float], hour: int, measure: Measure) -> bool:
+    """Whether it is one of the last two days or the first day of a month, in UTC, and the client has hours of rest.
+
+    One that is as busy by night as by day does not work as people do.
+    """
+    now = dt.datetime.fromtimestamp(hour * HOUR, dt.UTC)
+    if measure.closing <= 1 or (now.day != 1 and now.month == (now + _TWO_DAYS).month):
+        return False
+    little = _RESTS * sum(level for level in levels if level > 0) / _WEEK
+    return sum(0 <= level < little for level in levels) >= _RESTS * _WEEK
 
 
 def _variance(expected: float) -> float:

@@ -43,6 +43,7 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
 
     probed_scopes: Count = 4
 
+    reuse_settled: Span = 259_200
     replays: Count = 4
     revoked_grace: Span = 900
     revoked_uses: Count = 3
@@ -56,7 +57,10 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     burst_ratio: Share = 1.2
     issuance_deviations: Share = 5.0
     introspection_deviations: Share = 4.0
-    burst_floor: Count = 15
+    issuance_floor: Count = 14
+    issuance_moment: Count = 60
+    issuance_closing: Share = 3.0
+    introspection_floor: Count = 90
     burst_peak: Share = 0.3
     inactive_floor: Count = 30
 

@@ -22,11 +22,11 @@ from schema import events
 from schema.envelope import SUBJECT_PREFIX, Fact
 
 _PREFIX = f"{SUBJECT_PREFIX}.".encode()
-# As the relay writes them (`schema.envelope.headers_of`).
+# As the relay writes them (`schema.envelope.headers_of`); numbers are no longer than those of the journal can be.
 _HEADERS = re.compile(
-    rb"NATS/1\.0\r\nce-specversion: 1\.0\r\nce-id: (\d+)\r\nce-source: [^\r\n]*\r\n"
+    rb"NATS/1\.0\r\nce-specversion: 1\.0\r\nce-id: (\d{1,19})\r\nce-source: [^\r\n]*\r\n"
     rb"ce-type: tallystick\.([^\r\n]*)\.v1\r\nce-subject: ([0-9a-f-]{36})\r\n"
-    rb"ce-time: ([^\r\n]*)Z\r\nce-version: (\d+)\r\nce-actor: [^\r\n]*\r\n"
+    rb"ce-time: ([^\r\n]*)Z\r\nce-version: (\d{1,19})\r\nce-actor: [^\r\n]*\r\n"
     rb"Content-Type: application/json\r\n(?:ce-sourceaddress: ([^\r\n]*)\r\n)?"
 )
 _WITHOUT_FRACTION = 19
@@ -138,7 +138,7 @@ def claim_of(delivered: Delivered) -> Claim:
     if found is None:
         raise Diverged(f"the message at sequence {delivered.sequence} has not the headers of an event")
     position, told, stream, time, version, source = found.groups()
-    if int(position) != delivered.sequence or told != name:
+    if position != b"%d" % delivered.sequence or told != name:
         raise Diverged(
             f"the message at sequence {delivered.sequence} on {_shown(delivered.subject)} says that it is event"
             f" {_shown(position)} of type {_shown(told)}"
@@ -150,13 +150,16 @@ def claim_of(delivered: Delivered) -> Claim:
 
 def _in_line(delivered: Sequence[Delivered], after: int) -> tuple[list[Claim], Diverged | None]:
     claims: list[Claim] = []
-    try:
-        for expected, message in enumerate(delivered, start=after + 1):
-            if message.sequence != expected:
-                raise Diverged(f"the stream goes on at sequence {message.sequence} where {expected} should be")
+    for expected, message in enumerate(delivered, start=after + 1):
+        if message.sequence != expected:
+            return claims, Diverged(f"the stream goes on at sequence {message.sequence} where {expected} should be")
+        try:
             claims.append(claim_of(message))
-    except Diverged as broken:
-        return claims, broken
+        except Diverged as broken:
+            return claims, broken
+        except ValueError as error:
+            what = f"the message at sequence {message.sequence} cannot be read: {type(error).__name__}"
+            return claims, Diverged(what)
     return claims, None
 
 

@@ -26,6 +26,7 @@ _BREATH = 0.05
 _ROUND = 0.5
 _AGAIN = 1.0
 _AFTER_CRASH = 5.0
+_STOPPED = "it stopped by a mistake of this program, and is tried again; the log says more"
 
 
 class Running(NamedTuple):
@@ -153,7 +154,7 @@ class Leading:
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         """An endpoint ends by itself only where Postgres is lost or the program has a mistake. Raises SessionLost."""
         del self._running[name]
-        error = task.exception()
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if isinstance(error, SessionLost):
             raise error
         log.error("webhook %s stopped; it is tried again", name, exc_info=error)
@@ -171,5 +172,5 @@ class Leading:
             return Report(webhook.name, state, f"disabled: {webhook.disabled_reason or 'no reason was given'}")
         running = self._running.get(webhook.name)
         if running is None:
-            return Report(webhook.name, "halted", "it stopped by a mistake of this program; the log says more")
+            return Report(webhook.name, "halted", _STOPPED)
         return running.endpoint.report()

@@ -126,9 +126,11 @@ class Endpoint:
         return [newest] if previous is None else [newest, previous]
 
     def _room(self) -> int:
+        """How many events may be taken in now; none where few could be, for each look costs a question and a write."""
         if self._poison or self._more or self._cursor is None or self._cursor >= self._head:
             return 0
-        return max(min(self._tools.pending_limit - len(self._waiting), _PAGE), 0)
+        free = self._tools.pending_limit - len(self._waiting)
+        return min(free, _PAGE) if free > self._tools.pending_limit // 10 else 0
 
     async def _take(self) -> None:
         """Take in the next events that it wants; what it does not want only moves the cursor."""
@@ -207,7 +209,7 @@ class Endpoint:
         if not done:
             return
         now = self._tools.clock()
-        ended = [(self._under_way[task], task.result()) for task in done]
+        ended = [(self._under_way[task], self._answer_of(task)) for task in done]
         if any(answer.gone for _, answer in ended) and await self._tools.disable(self.webhook):
             self._gone = True
         settled = self._judged(ended, now)
@@ -218,6 +220,14 @@ class Endpoint:
             self._waiting.done(waiting)
         for waiting in settled.failed:
             waiting.busy = False
+
+    def _answer_of(self, task: asyncio.Task[Answer]) -> Answer:
+        """What came of an attempt. A mistake of this program is a failure of that event alone, and given up in time."""
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is None:
+            return task.result()
+        log.error("webhook %s: an attempt failed by a mistake", self.webhook.name, exc_info=error)
+        return Answer(None, f"a mistake of this program, which its log tells: {type(error).__name__}")
 
     def _judged(self, ended: list[tuple[Waiting, Answer]], now: float) -> Settled:
         taken: list[Waiting] = []

@@ -34,9 +34,9 @@ def retry_after(header: str | None, now: float) -> float | None:
     else:
         try:
             when = parsedate_to_datetime(text)
-        except (ValueError, IndexError):
+            seconds = (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp() - now
+        except (ValueError, IndexError, OverflowError, TypeError):
             return None
-        seconds = (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).timestamp() - now
     return min(max(seconds, 0.0), _RETRY_AFTER_AT_MOST)
 
 

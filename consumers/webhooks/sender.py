@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 from yarl import URL
@@ -21,6 +22,11 @@ _ANSWER_SECONDS = 1.0
 _KEEP_ALIVE = 4.0
 _TAKEN = range(200, 300)
 _GONE = 410
+_INTERIM = 8
+
+
+class InterimWithoutEnd(aiohttp.ClientError):
+    """Interim answers (RFC 9110 section 15.2), and never the answer."""
 
 
 class Answer(NamedTuple):
@@ -98,9 +104,39 @@ class Sender:
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            response_class=_Response,
             trust_env=False,
             headers={"user-agent": f"tallystick/{version('tallystick')}"},
         )
+
+
+class _Response(aiohttp.ClientResponse):
+    """Reads past a few interim answers, where aiohttp reads past any number as fast as they come."""
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        counting: Any = _Counting(connection)
+        return await super().start(counting)
+
+
+class _Counting:
+    """A connection, or its protocol, that reads a few messages more than one."""
+
+    def __init__(self, counted: Any) -> None:
+        self._counted = counted
+        self._left = 1 + _INTERIM
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._counted, name)
+
+    @cached_property
+    def protocol(self) -> Any:
+        return _Counting(self._counted.protocol)
+
+    async def read(self) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise InterimWithoutEnd
+        return await self._counted.read()
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

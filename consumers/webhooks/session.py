@@ -16,9 +16,6 @@ from consumers.webhooks.registry import Webhook
 from consumers.webhooks.waiting import Waiting
 from schema.envelope import RecordedEvent
 
-CHANGED = "tallystick_webhooks"
-"""The channel on which a command tells that it changed the secret or the dead letters of a webhook: the payload."""
-
 Connect = Callable[[], Awaitable["asyncpg.Connection[Any]"]]
 
 # asyncpg answers with an InternalClientError when the server has said that it ends the session.
@@ -86,7 +83,8 @@ class Session:
             while not await session._ask(session._connection.fetchval, statements.TRY_LOCK):
                 await asyncio.sleep(standby)
             await session._ask(session._connection.add_listener, "tallystick_journal", session._journal_grew)
-            await session._ask(session._connection.add_listener, CHANGED, session._changed)
+            channel = await session._ask(session._connection.fetchval, statements.CHANNEL)
+            await session._ask(session._connection.add_listener, channel, session._changed)
         except BaseException:
             session.close()
             raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TRY_LOCK = "SELECT pg_try_advisory_lock(hashtext('tallystick.webhooks'))"
 HEAD = "SELECT position FROM journal.head"
+# On it a command tells that it changed the secret or the dead letters of a webhook: the payload.
+CHANNEL = "SELECT channel FROM webhook.dispatcher"
 
 _COLUMNS = "position, stream, version, type, client, data::text AS data, actor, source, trace, recorded_at"
 

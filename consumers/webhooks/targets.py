@@ -19,9 +19,20 @@ _URL = re.compile(
 )
 # A host that ends so is read as an IPv4 address by some resolvers: 127.1, 2130706433, 0x7f.0.0.1.
 _NUMBER = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 
 # What Python 3.11 to 3.14 do not agree upon, or take for global although nobody's public server is there.
-_NEVER_4 = tuple(map(IPv4Network, ("0.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/3")))
+# The last two are one server each: what clouds (Azure, Alibaba) tell their machines, beside the link-local address.
+_NEVER_4 = tuple(
+    map(
+        IPv4Network,
+        (
+            *("0.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/3"),
+            *("168.63.129.16/32", "100.100.100.200/32"),
+        ),
+    )
+)
 _LINK_LOCAL, _METADATA = IPv6Network("fe80::/10"), IPv6Address("fd00:ec2::254")
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NEVER_6 = tuple(
@@ -78,7 +89,7 @@ def _host_problem(host: str, *, private: bool) -> str | None:
         problem = address_problem(host[1:-1], private=private)
         return f"has a host that {problem}" if problem else None
     if not _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
-        return None
+        return None if _NAME.fullmatch(host) else "has a host that is no name"
     try:
         IPv4Address(host)
     except ValueError:

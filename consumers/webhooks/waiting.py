@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator
 from uuid import UUID
@@ -74,9 +75,8 @@ class WaitingEvents:
         """What may be tried now, at most `room`, the longest due first."""
         if room < 1:
             return []
-        due = [head for head in self._heads() if head.early or head.due <= now]
-        due.sort(key=lambda head: (head.due, head.position))
-        return due[:room]
+        due = (head for head in self._heads() if head.early or head.due <= now)
+        return heapq.nsmallest(room, due, key=lambda head: (head.due, head.position))
 
     def probe(self) -> list[Waiting]:
         """What to find out with whether the endpoint is well again: what was tried the longest ago, due or not."""

@@ -55,11 +55,12 @@ def changed_thresholds(base: Thresholds, values: Mapping[str, str]) -> Threshold
     """The thresholds with some of them set. Raises SettingsError."""
     for name in values:
         if name not in Thresholds.__struct_fields__:
-            raise SettingsError(f"--set: {unknown(name, 'no threshold', Thresholds.__struct_fields__)}")
+            raise SettingsError(unknown(name, "no threshold", Thresholds.__struct_fields__))
     try:
         return msgspec.convert(msgspec.structs.asdict(base) | dict(values), Thresholds, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"--set: {error}") from None
+        reason, _, path = str(error).partition(" - at `$.")
+        raise SettingsError(f"{path.rstrip('`')}: {reason}") from None
 
 
 async def replay(

@@ -41,6 +41,11 @@ def rule_names(make_rules: MakeRules) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(rule.name for rule in make_rules()), *_OPTIONAL)))
 
 
+def check_settings(settings: Settings) -> None:
+    """Raise SettingsError for what `tallystick consume` would not start with."""
+    parse_policy(settings.anomaly_responses, rule_names(rules_of(settings, load_thresholds())))
+
+
 def make_partitions(url: str, nats_url: str, settings: Settings, journal: PostgresJournal) -> Partitions:
     """The partitions of this process, on the database at `url`. Raises SettingsError."""
     make_rules = rules_of(settings, load_thresholds())

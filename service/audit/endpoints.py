@@ -20,7 +20,7 @@ from service.http.accept import accepted
 from service.http.cors import cross_origin
 from service.http.query import Query, bad_parameter, read_query
 from service.http.request import HttpRequest
-from service.http.response import Response, Sendable, answer
+from service.http.response import EXPOSED, Response, Sendable, answer
 from service.journal.told import as_object
 from service.own_api.bearer import Caller, authorize, no_longer_active, only_get, own_api_answers
 from service.own_api.scopes import AUDIT_READ
@@ -71,7 +71,7 @@ async def _page(exchange: Exchange, caller: Caller, query: Query, filters: Filte
     )
     await _commit(exchange, caller, read)
     told = {"events": [as_object(event) for event in page.events], "next": page.next, "head": page.head}
-    return answer(told)._replace(headers=(VARY, *_links(query, page)))
+    return answer(told)._replace(headers=(VARY, EXPOSED, *_links(query, page)))
 
 
 async def _stream(exchange: Exchange, caller: Caller, query: Query, filters: Filters) -> EventStream:
@@ -82,7 +82,7 @@ async def _stream(exchange: Exchange, caller: Caller, query: Query, filters: Fil
     streams = exchange.core.audit
     after = await _after(streams, query, _last_event_id(exchange.request))
     with ExitStack() as place:
-        place.enter_context(streams.place())
+        place.enter_context(streams.place(caller.client_id))
         read = AuditRead(
             client_id=caller.client_id, subject=caller.subject, via="stream", after=after, filters=dict(filters.asked)
         )

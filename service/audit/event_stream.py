@@ -24,6 +24,7 @@ from service.audit.frames import frame, heartbeat, opening, pieces
 from service.audit.streams import AuditStreams
 from service.http.request import HttpRequest
 from service.http.response import ANY_ORIGIN
+from service.http.slow import sent_within
 from service.journal.port import JournalUnavailable
 from service.own_api.bearer import Caller
 
@@ -151,15 +152,7 @@ class EventStream:
     async def _end(self, send: Send) -> None:
         """End the answer; the connection of a reader that does not take the rest within a second is cut."""
         last: Any = {"type": "http.response.body", "body": b"", "more_body": False}
-        transport = self._request.transport
-        try:
-            async with asyncio.timeout(_LAST_WORDS):
-                await send(last)
-                while transport is not None and not transport.is_closing() and transport.get_write_buffer_size():
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            if transport is not None:
-                transport.abort()
+        await sent_within(_LAST_WORDS, send, [last], self._request.transport)
 
 
 async def _put(send: Send, piece: bytes) -> None:

@@ -19,6 +19,7 @@ from schema.envelope import RecordedEvent
 from schema.events import EVENT_TYPES
 from service.http.query import Query, bad_parameter
 from service.printable import printable
+from service.usage.periods import EARLIEST, LATEST
 
 Network = IPv4Network | IPv6Network
 
@@ -26,6 +27,8 @@ FILTERS = ("type", "client", "subject", "grant", "source", "since", "until")
 REPEATABLE = ("type",)
 
 _SHOWN = 200
+_GLOBS = 20
+_LONGEST_GLOB = 100
 _MAPPED = 96
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
@@ -100,9 +103,14 @@ def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 
 def _types(globs: tuple[str, ...]) -> frozenset[str]:
+    if len(globs) > _GLOBS:
+        raise bad_parameter("type", f"is given more than {_GLOBS} times")
     found: set[str] = set()
     for glob in globs:
-        matching = fnmatch.filter(EVENT_TYPES, glob)
+        if len(glob) > _LONGEST_GLOB:
+            raise bad_parameter("type", f"is longer than {_LONGEST_GLOB} characters")
+        # Not fnmatch.filter, which keeps the patterns of tens of thousands of globs.
+        matching = set(filter(re.compile(fnmatch.translate(glob)).match, EVENT_TYPES))
         if not matching:
             raise bad_parameter("type", "matches no type of event")
         found.update(matching)
@@ -134,6 +142,9 @@ def _moment(name: str, text: str) -> dt.datetime:
     try:
         if not _RFC_3339.fullmatch(text):
             raise ValueError(text)
-        return dt.datetime.fromisoformat(text.upper()).astimezone(dt.UTC)
+        moment = dt.datetime.fromisoformat(text.upper()).astimezone(dt.UTC)
     except (ValueError, OverflowError):
         raise bad_parameter(name, "is not a time, such as 2026-01-31T12:00:00Z (a + is written %2B)") from None
+    if not EARLIEST <= moment < LATEST:
+        raise bad_parameter(name, "is not a moment between the years 2000 and 2200")
+    return moment

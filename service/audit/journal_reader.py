@@ -25,14 +25,15 @@ LOOKED_THROUGH = 20_000
 _CLOCK_SLACK = dt.timedelta(seconds=60)
 _CONNECTIONS = 2
 _COLUMNS = "position, stream, version, type, client, data::text AS data, actor, source, trace, recorded_at"
-# What is no address is in no network; the cast would fail on it.
+# What is no address is in no network; the cast would fail on it. An IPv4 address within IPv6 is in no IPv6 network.
 _ADDRESS = r"^(\d{1,3}(\.\d{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$"
 _MATCHES = rf"""
     position > $1 AND position <= $2
     AND ($4::text[] IS NULL OR type = ANY ($4))
     AND ($5::text IS NULL OR client = $5)
     AND ($6::text IS NULL OR data ->> 'subject' = $6)
-    AND ($7::text[] IS NULL OR CASE WHEN source ~ '{_ADDRESS}' THEN source::inet <<= ANY ($7::text[]::inet[]) END)
+    AND ($7::text[] IS NULL OR CASE WHEN source ~ '{_ADDRESS}' THEN source::inet <<= ANY ($7::text[]::inet[])
+        AND NOT (source::inet <<= '::ffff:0:0/96' AND family(($7::text[])[1]::inet) = 6) END)
     AND ($8::timestamptz IS NULL OR recorded_at >= $8)
     AND ($9::timestamptz IS NULL OR recorded_at < $9)
 """
@@ -57,7 +58,7 @@ class Page(NamedTuple):
 
 
 class JournalReader:
-    """Pages of the journal at `url`. `deadline` is that of one page, in seconds."""
+    """Pages of the journal at `url`. `deadline` is that of one page, in seconds, and of its turn."""
 
     def __init__(self, url: str, deadline: float) -> None:
         self._url = url
@@ -118,14 +119,13 @@ class JournalReader:
         return low
 
     async def _within_deadline(self, work: Callable[[Link], Awaitable[T]]) -> T:
-        async with self._turns:
-            try:
-                async with asyncio.timeout(self._deadline), (await self._connected()).acquire() as link:
-                    return await cut_off_if_cancelled(link, work)
-            except TimeoutError as error:
-                raise JournalTimeout("Postgres did not answer within the deadline") from error
-            except _FAILURES as error:
-                raise JournalUnavailable(f"Postgres: {error}") from error
+        try:
+            async with asyncio.timeout(self._deadline), self._turns, (await self._connected()).acquire() as link:
+                return await cut_off_if_cancelled(link, work)
+        except TimeoutError as error:
+            raise JournalTimeout("Postgres did not answer within the deadline") from error
+        except _FAILURES as error:
+            raise JournalUnavailable(f"Postgres: {error}") from error
 
     async def _connected(self) -> asyncpg.Pool[Any]:
         if self._pool is None:

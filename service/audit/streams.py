@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
 
 from service.audit.journal_reader import JournalReader
@@ -25,19 +26,22 @@ class AuditStreams:
         self.closing = asyncio.Event()
         self._limit = settings.audit_streams_limit
         self._open = 0
+        self._of: Counter[str] = Counter()
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """A place among the streams of this worker. Raises TooBusy."""
-        if self._open >= self._limit:
+    def place(self, client_id: str) -> Iterator[None]:
+        """A place among the streams of this worker, half of which one client may have. Raises TooBusy."""
+        if self._open >= self._limit or self._of[client_id] >= max(self._limit // 2, 1):
             raise TooBusy("too_many_streams", "There are too many streams here. Try again.", _RETRY_AFTER)
         self._open += 1
+        self._of[client_id] += 1
         AUDIT_STREAMS.inc()
         try:
             with self.live.listened():
                 yield
         finally:
             self._open -= 1
+            self._of -= Counter([client_id])
             AUDIT_STREAMS.dec()
 
     def close(self) -> None:

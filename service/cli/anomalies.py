@@ -34,12 +34,18 @@ def anomalies() -> None:
 @_json
 def list_anomalies(only_open: bool, rules: tuple[str, ...], since: float | None, as_json: bool) -> None:
     """List the findings, the latest last."""
+    from consumers.anomalies.rule import all_rules
+    from consumers.anomalies.thresholds import Thresholds
     from service.anomalies.found import read_found
+    from service.anomalies.role import rule_names
     from service.cli.access_output import print_json, print_table
+    from service.cli.anomalies_replay import require_rules
 
+    everything = _run(read_found)
+    require_rules(rules, {*rule_names(lambda: all_rules(Thresholds())), *(each.rule for each in everything)})
     found = [
         each
-        for each in _run(read_found)
+        for each in everything
         if not (only_open and each.acknowledged) and (not rules or each.rule in rules) and each.last_at >= (since or 0)
     ]
     found.sort(key=lambda each: each.last_at)

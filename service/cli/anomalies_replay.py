@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from consumers.anomalies.findings import Told
+from consumers.anomalies.thresholds import Thresholds
 from service.access.errors import visible
 from service.access.wording import unknown
 from service.anomalies.replay import changed_thresholds, replay, summary
@@ -31,11 +32,8 @@ def run_replay(
     """Try rules on history and print what they tell. Raises ClickException."""
 
     async def work(settings: Settings, journal: PostgresJournal) -> list[Told]:
-        thresholds = changed_thresholds(load_thresholds(), _pairs(values))
-        known = rule_names(rules_of(settings, thresholds))
-        for rule in rules:
-            if rule not in known:
-                raise SettingsError(f"--rule: {unknown(rule, 'no rule', known)}")
+        thresholds = _thresholds(values)
+        require_rules(rules, rule_names(rules_of(settings, thresholds)))
         with _progress() as progress:
             return await replay(
                 journal, settings, thresholds, since=since, until=until, only=frozenset(rules), progress=progress
@@ -53,12 +51,27 @@ def run_replay(
         click.echo("nothing would have been found")
 
 
+def require_rules(asked: Iterable[str], known: Collection[str]) -> None:
+    """Raise BadParameter for a name that no rule has."""
+    for rule in asked:
+        if rule not in known:
+            raise click.BadParameter(unknown(rule, "no rule", known), param_hint="--rule")
+
+
+def _thresholds(values: tuple[str, ...]) -> Thresholds:
+    kept = load_thresholds()
+    try:
+        return changed_thresholds(kept, _pairs(values))
+    except SettingsError as error:
+        raise click.BadParameter(str(error), param_hint="--set") from None
+
+
 def _pairs(values: tuple[str, ...]) -> dict[str, str]:
     pairs = {}
     for value in values:
         name, equals, number = value.partition("=")
         if not equals:
-            raise SettingsError(f"--set: expected THRESHOLD=VALUE, not {value!r}")
+            raise click.BadParameter(f"expected THRESHOLD=VALUE, not {value!r}", param_hint="--set")
         pairs[name.strip().lower()] = number.strip()
     return pairs
 

@@ -36,7 +36,7 @@ def line(event: RecordedEvent) -> str:
     """The event on one line: position, time, type, client, and the facts that tell most."""
     start = f"{event.position:>8}  {time_of(event.recorded_at, 'seconds')}  "
     kind = f"{event.type:<{_KIND_WIDTH}}"
-    client = f"  {event.client:<16}  "
+    client = f"  {visible(event.client):<16}  "
     room = max(20, _width() - len(start) - len(kind) - len(client))
     facts = _facts(event)
     if len(facts) > room:

@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 COMMANDS = {
-    "up": "Run everything: PostgreSQL, NATS, the service and its relay.",
+    "up": "Run everything: PostgreSQL, NATS, the service, its relay, projections and consumers.",
     "serve": "Answer HTTP requests: one worker.",
     "relay": "Publish the journal to NATS.",
     "project": "Fold the journal into usage figures.",

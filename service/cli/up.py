@@ -124,11 +124,13 @@ def _grant(owner_url: str, role: str, login_url: str) -> None:
 async def _prepare(access: Path | None, environment: Mapping[str, str]) -> None:
     """Before the workers: the master key of a new home, the access file."""
     from service.access.store import apply_access_file
+    from service.anomalies.role import check_settings
     from service.bootstrap import ensure_master_key, issuer_of
 
     settings = load_settings(environment)
     try:
         issuer_of(settings)
+        check_settings(settings)
         await ensure_master_key(settings)
         applied = None if access is None else await apply_access_file(settings, access)
     except Interrupted as error:

@@ -5,7 +5,8 @@ subject the question names, also into the stream. So those who only read have an
 are the questions below; their answers stay in it, and nobody's inbox but its own is in it.
 
 Several subscribers may share the account (docs/audit-stream.md). They cannot delete, pause or reset a consumer, and
-cannot touch the service's own.
+cannot list them: whoever knows a consumer's name can take its messages, by a permission or by a push consumer that
+delivers where they are asked for. The service's own have names that nobody can guess.
 """
 
 from __future__ import annotations
@@ -19,16 +20,11 @@ STREAM = "TALLYSTICK"
 PUSH_PREFIX = "_INBOX_audit"
 """Push consumers deliver within the stream's account: subscribers that use them name their inboxes this way."""
 
-OWN_DURABLES = tuple(f"tallystick-anomalies-{partition}" for partition in range(1, 17))
-"""The service's own consumers, which a subscriber may look at only."""
-
 _ANSWERED_ONCE = (
     "$JS.API.INFO",
     "$JS.API.STREAM.NAMES",
     f"$JS.API.STREAM.INFO.{STREAM}",
     f"$JS.API.STREAM.MSG.GET.{STREAM}",
-    f"$JS.API.CONSUMER.NAMES.{STREAM}",
-    f"$JS.API.CONSUMER.LIST.{STREAM}",
     f"$JS.API.CONSUMER.INFO.{STREAM}.*",
     # A request without a name after the stream's may name any consumer in its body, and change it: it is not here.
     f"$JS.API.CONSUMER.CREATE.{STREAM}.>",
@@ -48,7 +44,7 @@ AUDIT_MAY_HEAR = ("tally.v1.>", f"{PUSH_PREFIX}.>")
 def audit_permissions() -> dict[str, Any]:
     """What a user of the audit account may publish and subscribe to."""
     return {
-        "publish": {"allow": list(AUDIT_MAY_ASK), "deny": [subject for name in OWN_DURABLES for subject in _of(name)]},
+        "publish": {"allow": list(AUDIT_MAY_ASK)},
         "subscribe": {"allow": [*AUDIT_MAY_HEAR, "_INBOX.>"]},
     }
 
@@ -99,19 +95,6 @@ def _rendered(value: Any, indent: str = "") -> str:
         inner = [f"{deeper}{json.dumps(key)}: {_rendered(each, deeper)}" for key, each in value.items()]
     opening, closing = line[0], line[-1]
     return "\n".join([opening, ",\n".join(inner), f"{indent}{closing}"])
-
-
-def _of(durable: str) -> tuple[str, ...]:
-    """The requests that would change one of the service's consumers, or take its messages."""
-    create = f"$JS.API.CONSUMER.CREATE.{STREAM}.{durable}"
-    return (
-        create,
-        f"{create}.>",
-        f"$JS.API.CONSUMER.DURABLE.CREATE.{STREAM}.{durable}",
-        f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{durable}",
-        f"$JS.ACK.{STREAM}.{durable}.>",
-        f"$JS.FC.{STREAM}.{durable}.>",
-    )
 
 
 _ONE_LINE = 100

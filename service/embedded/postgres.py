@@ -54,6 +54,15 @@ SETTINGS = {
     "unix_socket_permissions": "0700",
 }
 
+ANALYST_SESSIONS = 10
+ANALYST_SETTINGS = {
+    "default_transaction_read_only": "on",
+    "statement_timeout": "5min",
+    "idle_in_transaction_session_timeout": "5min",
+    "temp_file_limit": "1GB",
+}
+"""What the analyst's login begins with. It may change the first three for its session: they guard against mistakes."""
+
 
 class Postgres:
     """The server of one home. The methods raise EmbeddedError with PostgreSQL's own words in it."""
@@ -164,6 +173,7 @@ class Postgres:
             ) as connection:
                 await _make_role(connection, SERVICE, self._secrets.postgres_service)
                 await _make_role(connection, ANALYST, self._secrets.postgres_analyst)
+                await _limit_analyst(connection)
                 await _make_database(connection)
         except psycopg.Error as error:
             raise EmbeddedError(f"PostgreSQL refuses its owner: {str(error).strip()} (see {self.log.path})") from error
@@ -187,6 +197,16 @@ async def _make_role(connection: psycopg.AsyncConnection, role: str, password: s
         encrypted = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
         await connection.execute(
             sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(encrypted))
+        )
+
+
+async def _limit_analyst(connection: psycopg.AsyncConnection) -> None:
+    """At each start, so that a login that an earlier version made is limited too."""
+    role = sql.Identifier(ANALYST)
+    await connection.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(role, sql.Literal(ANALYST_SESSIONS)))
+    for name, value in ANALYST_SETTINGS.items():
+        await connection.execute(
+            sql.SQL("ALTER ROLE {} SET {} = {}").format(role, sql.Identifier(name), sql.Literal(value))
         )
 
 

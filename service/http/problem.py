@@ -8,13 +8,14 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from service.errors import BadParameter, Rejection
-from service.http.response import ANY_ORIGIN, Response
+from service.http.response import ANY_ORIGIN, EXPOSED, Response
 
 _HEADERS = (
     (b"content-type", b"application/problem+json"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
     ANY_ORIGIN,
+    EXPOSED,
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -14,6 +14,12 @@ Header = tuple[bytes, bytes]
 
 ANY_ORIGIN: Header = (b"access-control-allow-origin", b"*")
 """Scripts of any site may read what the JSON endpoints answer, for these know no cookies (CORS)."""
+
+EXPOSED: Header = (
+    b"access-control-expose-headers",
+    b"link, retry-after, www-authenticate, tallystick-position, tallystick-through, tallystick-truncated",
+)
+"""What else of an answer they may read: all that this server says in headers and browsers would keep from them."""
 
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
@@ -53,15 +59,25 @@ class Response(NamedTuple):
 
     async def send(self, send: Send) -> None:
         """Send it."""
+        body: Any = {"type": "http.response.body", "body": self.body, "more_body": False}
+        await send(self._start())
+        await send(body)
+
+    def messages(self, piece: int) -> Iterator[Any]:
+        """The same for a reader that may be slow: the body in pieces of so many bytes."""
+        yield self._start()
+        size = len(self.body)
+        for begin in range(0, size or 1, piece):
+            end = begin + piece
+            yield {"type": "http.response.body", "body": self.body[begin:end], "more_body": end < size}
+
+    def _start(self) -> Any:
         length = (b"content-length", str(len(self.body)).encode())
-        start: Any = {
+        return {
             "type": "http.response.start",
             "status": self.status,
             "headers": [*self.common, length, *self.headers],
         }
-        body: Any = {"type": "http.response.body", "body": self.body, "more_body": False}
-        await send(start)
-        await send(body)
 
 
 def answer(content: Any) -> Response:

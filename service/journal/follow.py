@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -27,6 +28,7 @@ from service.journal.postgres import PostgresJournal, close, connect
 log = logging.getLogger(__name__)
 
 _PAGE = 1_000
+_POSITION = re.compile(r"[0-9]{1,19}")
 _LEASE = "SELECT journal.lease($1, $2, $3)"
 _STATUS = """
     SELECT h.position AS head, r.position AS relayed, r.state, r.reason,
@@ -64,7 +66,7 @@ class Follower:
         self._journal: PostgresJournal
         self.state = state
         self.relay = RelayStatus()
-        self.head = 0
+        self._head = 0
         self.loaded = 0
         self.poison: str | None = None
         self.barrier: Barrier
@@ -76,6 +78,11 @@ class Follower:
         """Whether the state may answer now."""
         return time.monotonic() < self._lease_until
 
+    @property
+    def head(self) -> int:
+        """The last position of the journal, as far as this worker knows."""
+        return max(self._head, self.state.position)
+
     async def start(self, journal: PostgresJournal) -> None:
         """Load the long-lived streams, then follow. Raises JournalUnavailable; poison halts it from the start on."""
         self._journal = journal
@@ -84,7 +91,7 @@ class Follower:
         for event in recorded:
             if event.position > self.state.position:  # own commits on an empty journal were folded as they came
                 self._load(event)
-        self.state.position = self.head = self.loaded = max(head, self.state.position)
+        self.state.position = self._head = self.loaded = max(head, self.state.position)
         if self.poison is None:
             await self.refresh()
         self._tasks = [
@@ -141,7 +148,9 @@ class Follower:
         await self.barrier.wait(position)
 
     async def _renew(self) -> None:
-        self._raise_poison()  # a halted worker holds no lease: nobody has to wait for it
+        if self.poison is not None:  # a halted worker holds no lease: nobody has to wait for it
+            self._note((await self._journal.fetch(_STATUS))[0])
+            self._raise_poison()
         began = time.monotonic()
         await self._journal.fetch(_LEASE, self._reader, self.state.position, self._bound)
         status = (await self._journal.fetch(_STATUS))[0]
@@ -153,7 +162,7 @@ class Follower:
             self._lease_until = began + self._bound
 
     def _note(self, status: Any) -> None:
-        self.head = status["head"]
+        self._head = status["head"]
         self.relay.position = status["relayed"]
         self.relay.state = status["state"]
         self.relay.reason = status["reason"]
@@ -247,8 +256,10 @@ class Follower:
             await lost.wait()
 
     def _journal_grew(self, _: object, pid: int, __: str, payload: object) -> None:
-        self.head = max(self.head, int(str(payload)))
-        if pid != self._journal.backend_pid and self.head > self.state.position:
+        """Whoever can log in can notify, of anything: what is told is a reason to look, and nothing else."""
+        told = str(payload)
+        known = _POSITION.fullmatch(told) is not None and int(told) <= self.state.position
+        if pid != self._journal.backend_pid and not known:
             self._behind.set()
 
     def _reader_moved(self, *_: object) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
@@ -26,11 +27,16 @@ from consumers.connection import ApiError, Connection, connect
 from schema.envelope import STREAM_NAME, SUBJECTS, RecordedEvent, headers_of, subject_of
 from service.journal.relay_plan import StreamState
 
+log = logging.getLogger(__name__)
+
 OLDEST_SERVER = (2, 12)
 
 _STREAM_NOT_FOUND = 10059
 _NO_MESSAGE = 10037
 _WRONG_LAST_SEQUENCE = 10071
+
+_ROOM = 256
+"""Consumers that a stream may have: those who only read make as many as they like, and each costs the server memory."""
 
 _HEADER_LINE = "NATS/1.0\r\n"
 _LINE_ENDS = str.maketrans("\r\n", "  ")
@@ -133,16 +139,23 @@ class Stream:
 
     async def create(self, first: int, replicas: int) -> None:
         """Make the stream; its first message will have the sequence `first`."""
-        config = {**_wanted_config(), "first_seq": first, "num_replicas": replicas}
+        config = {**_wanted_config(), "first_seq": first, "num_replicas": replicas, "max_consumers": _ROOM}
         _raise_refusal((await self._api(f"STREAM.CREATE.{STREAM_NAME}", _Info, config)).error)
 
     async def settle_config(self) -> None:
-        """Give an existing stream the settings that sequence = position rests on. Its replicas are the operator's."""
+        """Give an existing stream the settings that sequence = position rests on. Its replicas are the operator's, and
+        so is how many consumers it may have, where that has a limit.
+        """
         info = await self._info()
-        wanted = _wanted_config()
-        if info is None or all(info.config.get(name) == value for name, value in wanted.items()):
+        if info is None:
             return
-        _raise_refusal((await self._api(f"STREAM.UPDATE.{STREAM_NAME}", _Info, {**info.config, **wanted})).error)
+        config = {**info.config, **_wanted_config()}
+        if config != info.config:
+            _raise_refusal((await self._update(config)).error)
+        if config.get("max_consumers", -1) < 1:
+            answer = await self._update({**config, "max_consumers": _ROOM})
+            if answer.error is not None:  # a server that keeps the number which the stream was made with
+                log.warning("the stream takes any number of consumers: %s", answer.error.description)
 
     async def delete(self) -> None:
         """Delete the stream with all its messages."""
@@ -192,6 +205,10 @@ class Stream:
             return None
         _raise_refusal(info.error)
         return info
+
+    async def _update(self, config: dict[str, Any]) -> _Info:
+        answer: _Info = await self._api(f"STREAM.UPDATE.{STREAM_NAME}", _Info, config)
+        return answer
 
     async def _api(self, name: str, kind: type[Any], body: object = None) -> Any:
         return msgspec.json.decode((await self._connection.request(f"$JS.API.{name}", body)).data, type=kind)
@@ -253,7 +270,6 @@ def _wanted_config() -> dict[str, Any]:
         "max_bytes": -1,
         "max_age": 0,
         "max_msg_size": -1,
-        "max_consumers": -1,
         "allow_atomic": True,
         "allow_direct": True,
         "deny_delete": True,

@@ -1,12 +1,18 @@
-"""`GET /usage/…`: figures for analysts, as JSON, CSV or Parquet. Scope `usage:read`."""
+"""`GET /usage/…`: figures for analysts, as JSON, CSV or Parquet. Scope `usage:read`.
+
+What an answer takes in memory is bounded by its rows, and by the places among the readers: one is held from before the
+figures are read until the last of them is sent.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from contextlib import ExitStack
 from functools import partial
+from typing import NamedTuple
 
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Send
 
 from service.endpoints.core import Core
 from service.endpoints.exchange import Exchange, endpoint_of
@@ -14,8 +20,9 @@ from service.http.accept import accepted
 from service.http.cors import cross_origin
 from service.http.query import Query, bad_parameter, read_query
 from service.http.request import HttpRequest
-from service.http.response import ANY_ORIGIN, Header, Response
-from service.own_api.bearer import authorize, only_get, own_api_answers
+from service.http.response import ANY_ORIGIN, EXPOSED, Header, Response
+from service.http.slow import sent_within
+from service.own_api.bearer import authorize, no_longer_active, only_get, own_api_answers
 from service.own_api.scopes import USAGE_READ
 from service.usage.figures import LIMIT, BadQuestion, Question, question
 from service.usage.formats import FORMATS, rendered, written
@@ -25,6 +32,26 @@ from service.usage.subjects import SUBJECTS
 _DIMENSIONS = tuple(dict.fromkeys(name for subject in SUBJECTS.values() for name in subject.dimensions))
 _KNOWN = ("by", "since", "until", "limit", "format", *_DIMENSIONS)
 _LONGEST_NUMBER = 9
+_PIECE = 65_536
+_TAKEN_WITHIN = 60.0
+
+
+class Placed(NamedTuple):
+    """An answer that keeps its place until it is sent; a reader that takes longer than a minute for it is cut off."""
+
+    answer: Response
+    place: ExitStack
+    transport: asyncio.Transport | None
+
+    @property
+    def status(self) -> int:
+        """Its status."""
+        return self.answer.status
+
+    async def send(self, send: Send) -> None:
+        """Send it."""
+        with self.place:
+            await sent_within(_TAKEN_WITHIN, send, self.answer.messages(_PIECE), self.transport)
 
 
 def usage_endpoints(core: Core) -> dict[str, ASGIApp]:
@@ -38,15 +65,20 @@ def usage_endpoints(core: Core) -> dict[str, ASGIApp]:
     }
 
 
-async def _figures(exchange: Exchange, *, reader: UsageReader, name: str) -> Response:
-    """See who asks and what; ask the database; answer in the format that was wanted."""
+async def _figures(exchange: Exchange, *, reader: UsageReader, name: str) -> Placed:
+    """See who asks and what; ask the database; answer in the format that was wanted, if the token still holds."""
     only_get(exchange.request)
-    await authorize(exchange, USAGE_READ)
+    caller = await authorize(exchange, USAGE_READ)
     query = read_query(exchange.request.query, _KNOWN)
     wanted = _format(exchange.request, query)
-    figures = await reader.read(_question(name, query))
-    body = await asyncio.to_thread(rendered, figures, wanted)
-    return Response(200, body, _headers(figures, name, wanted), _common(FORMATS[wanted]))
+    asked = _question(name, query)
+    with await reader.place() as place:
+        figures = await reader.read(asked)
+        body = await asyncio.to_thread(rendered, figures, wanted)
+        if not await caller.still_active():
+            raise no_longer_active(caller)
+        answer = Response(200, body, _headers(figures, name, wanted), _common(FORMATS[wanted]))
+        return Placed(answer, place.pop_all(), exchange.request.transport)
 
 
 def _question(name: str, query: Query) -> Question:
@@ -61,9 +93,13 @@ def _question(name: str, query: Query) -> Question:
 
 
 def _limit(text: str | None) -> int:
+    """How many rows: fewer than the command gives, for the worker has tokens to answer for. Raises BadParameter."""
     if text is None:
         return LIMIT
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER else 0
+    limit = int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER else 0
+    if not 1 <= limit <= LIMIT:
+        raise bad_parameter("limit", f"must be 1 to {LIMIT}")
+    return limit
 
 
 def _format(request: HttpRequest, query: Query) -> str:
@@ -97,4 +133,5 @@ def _common(media_type: str) -> tuple[Header, ...]:
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
         ANY_ORIGIN,
+        EXPOSED,
     )

@@ -16,6 +16,8 @@ LIMIT = 10_000
 LARGEST_LIMIT = 100_000
 
 _SINCE = dt.timedelta(days=7)
+_DAY = 24 * 60
+_WHOLE = {"minute": 1, "hour": 60, "day": _DAY}
 _LONGEST_VALUE = 2_048
 _BOOLEANS = {"true": True, "false": False}
 _WANTED: Mapping[Kind, str] = {
@@ -168,7 +170,8 @@ def _period(since: str | None, until: str | None, now: dt.datetime, grain: str) 
     begin = beginning(grain, end - _SINCE if since is None else _moment("since", since, now))
     if begin >= end:
         raise BadQuestion("since", "must be before until")
-    if end - begin > dt.timedelta(days=SPANS[grain] + 31):
+    # The first week or month is a whole one, and may begin that much earlier.
+    if end - begin > dt.timedelta(days=SPANS[grain], minutes=_WHOLE.get(grain, 31 * _DAY)):
         raise BadQuestion("since", f"is too long before until: figures by {grain} are given for {SPANS[grain]} days")
     return begin, end
 

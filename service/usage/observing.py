@@ -44,7 +44,8 @@ def told(form: Mapping[str, str]) -> Told | None:
     if address is None:
         return None
     try:
-        source = str(ip_address(address))
+        # A zone (RFC 4007) is a name of the API's own machine: text of any length that tells nothing here.
+        source = str(ip_address(address if "%" not in address else ""))
     except ValueError:
         raise InvalidRequest("bad_source_address", "source_address is not an IP address.") from None
     agent = form.get("user_agent")

@@ -8,8 +8,9 @@ import re
 _AGO = re.compile(r"([0-9]{1,6})(m|h|d|w)")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST = 64
-_EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-_LATEST = dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
+EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+LATEST = dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
+"""No event is outside of these, and every time near one of them is one that can be reckoned with."""
 
 
 def moment_of(text: str, now: dt.datetime) -> dt.datetime:
@@ -22,7 +23,7 @@ def moment_of(text: str, now: dt.datetime) -> dt.datetime:
         moment = now - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else _written(text)
     except OverflowError:
         moment = dt.datetime.min.replace(tzinfo=dt.UTC)
-    if not _EARLIEST <= moment < _LATEST:
+    if not EARLIEST <= moment < LATEST:
         raise ValueError("is not a moment between the years 2000 and 2200")
     return moment
 

@@ -1,9 +1,10 @@
-"""Asks the database for figures, and how far they reach: both of one moment, within a deadline, a few at once."""
+"""Asks the database for figures, and how far they reach: both of one moment, within a deadline."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -43,10 +44,21 @@ class UsageReader:
         self._deadline = deadline
         self._places = asyncio.Semaphore(_AT_ONCE)
 
+    async def place(self) -> ExitStack:
+        """A place among the few that read at once; it is held until the stack is closed. Raises JournalTimeout."""
+        try:
+            async with asyncio.timeout(self._deadline):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise JournalTimeout("no place among those who read figures came free within the deadline") from error
+        place = ExitStack()
+        place.callback(self._places.release)
+        return place
+
     async def read(self, question: Question) -> Figures:
         """The figures that a question asks for. Raises JournalUnavailable."""
         try:
-            async with asyncio.timeout(self._deadline), self._places:
+            async with asyncio.timeout(self._deadline):
                 connection = await connect(self._url)
                 try:
                     return await self._ask(connection, question)

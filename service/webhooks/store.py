@@ -37,7 +37,8 @@ _HEAD = "SELECT position FROM journal.head"
 _PROGRESS = """
     SELECT substr(name, 9) AS name, position, state, reason FROM projection.progress WHERE name LIKE 'webhook:%'
 """
-_BEGIN = "INSERT INTO projection.progress (name) VALUES ($1) ON CONFLICT DO NOTHING"
+BEGIN = "INSERT INTO projection.progress (name) VALUES ($1) ON CONFLICT DO NOTHING"
+"""How a command makes the row of a webhook; the dispatcher may have made it."""
 _ACTED = """
     SELECT position >= $1 AS acted, seen_at < clock_timestamp() - interval '5 seconds' AS silent FROM webhook.dispatcher
 """
@@ -139,7 +140,7 @@ class WebhookStore:
             return
         applied.secrets[step.name] = written(secret)
         # Readiness knows of it from now on, also where nothing sends.
-        await connection.execute(_BEGIN, f"webhook:{step.name}")
+        await connection.execute(BEGIN, f"webhook:{step.name}")
 
     def _vault_write(self, step: Step, secret: bytes) -> VaultWrite | None:
         match step.events[0]:

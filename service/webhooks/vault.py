@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from consumers.webhooks.session import CHANGED
 from service.accounts.vault import VaultWrite
 from service.keys.wrapping import NotWrapped, unwrap_secret, wrap_secret
 
 SECRET = "SELECT wrapped FROM vault.webhooks WHERE name = $1"
 
-_TOLD = f"SELECT pg_notify('{CHANGED}', $1)"
+_TOLD = "SELECT pg_notify(channel, $1) FROM webhook.dispatcher"
 _KEEP = f"""
     WITH kept AS (
         INSERT INTO vault.webhooks (name, wrapped) VALUES ($1, $2)

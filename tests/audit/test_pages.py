@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -38,6 +40,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"since": "2026-01-01T00:00:00"}, "since"),
     ({"until": "2026-02-30T00:00:00Z"}, "until"),
     ({"until": "0001-01-01T00:00:00+23:59"}, "until"),
+    ({"since": "0001-01-01T00:00:00Z"}, "since"),
+    ({"since": "1999-12-31T23:59:59Z"}, "since"),
+    ({"until": "9999-12-31T23:59:59Z"}, "until"),
+    ({"until": "2200-01-01T00:00:00Z"}, "until"),
+    ({"type": "*" * 101}, "type"),
+    ({"type": ["token.*"] * 21}, "type"),
     ({"since": "2026-01-01T00:00:00+01:00", 'ünknown"\\': "1"}, '?nknown"\\'),
 ]
 
@@ -102,6 +110,7 @@ async def test_next_page_is_linked(worker: Served) -> None:
     positions = [event["position"] for page in (first, second) for event in page.json()["events"]]
     assert sorted(set(positions)) == positions
     assert len(positions) == 4
+    assert "link" in first.headers["access-control-expose-headers"].split(", ")
     assert "link" not in (await worker.page(token, limit=1_000)).headers
     assert (await worker.page(token, after="head")).json()["events"] == []
 
@@ -174,6 +183,19 @@ async def test_what_cannot_be_journalled_is_not_told(worker: Served, monkeypatch
         response = await worker.page(token, {"accept": accept})
         assert (response.status_code, response.headers["retry-after"]) == (503, "1")
         assert response.json()["status"] == 503
+
+
+async def test_waiting_for_a_turn_ends_at_the_deadline(worker: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where others read all the time it is 503, not a wait without end."""
+    token, reader = await worker.token(), worker.core.audit.reader
+    monkeypatch.setattr(reader, "_deadline", 0.1)
+    async with AsyncExitStack() as others:
+        for _ in range(journal_reader._CONNECTIONS):
+            await others.enter_async_context(reader._turns)
+        async with asyncio.timeout(10):
+            assert (await worker.page(token)).status_code == 503
+    monkeypatch.setattr(reader, "_deadline", 10.0)
+    assert (await worker.page(token)).status_code == 200
 
 
 @pytest.mark.asyncio(loop_scope="session")

@@ -191,7 +191,7 @@ async def test_revoked_token_ends_the_stream(worker: Served, token_format: str) 
 
 async def test_stream_ends_with_its_token_and_its_client(worker: Served) -> None:
     """By its lifetime, and when the client is disabled."""
-    token = await worker.token(access_token_lifetime=1)
+    token = await worker.token(access_token_lifetime=4)
     async with streaming(worker.http, token) as response:
         await until_ended(response)
     party = await worker.auditor()
@@ -214,6 +214,20 @@ async def test_streams_of_a_worker_are_limited(settings: Settings) -> None:
             (last,) = await core.journal.read(await core.journal.head() - 1, 1)
             assert json.loads(last.data)["reason"] == "too_many_streams"
             assert (await worker.page(token)).status_code == 200
+        async with asyncio.timeout(5):
+            while (await _status(worker, token)) != 200:
+                await asyncio.sleep(0.05)
+
+
+async def test_one_client_has_half_of_the_streams_at_most(settings: Settings) -> None:
+    """Who may read the record cannot keep all others from its streams."""
+    few = msgspec.structs.replace(settings, audit_streams_limit=4)
+    async with open_worker(few) as core, served(core) as worker:
+        await worker.world.populate()
+        token, other = await worker.token(), await worker.token()
+        async with streaming(worker.http, token), streaming(worker.http, token):
+            assert (await worker.page(token, STREAM)).status_code == 503
+            assert await _status(worker, other) == 200
         async with asyncio.timeout(5):
             while (await _status(worker, token)) != 200:
                 await asyncio.sleep(0.05)

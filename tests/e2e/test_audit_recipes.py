@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import runpy
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from nats.js.api import RawStreamMsg
+from nats.js.errors import NotFoundError
 
 from tests.load import Load
 from tests.product import COMMAND, Product, running_product
@@ -115,6 +118,60 @@ def test_the_subscriber_goes_on_where_it_was_left(product: Product, tmp_path: Pa
     assert _positions(product, f"position <= {last}") == sorted(set(seen))
     assert len(seen) - len(set(seen)) <= 1
     assert len(seen) > len(_positions(product)) // 2
+
+
+def _run_until(product: Product, output: Path, command: tuple[str, ...], more: int) -> None:
+    """Start it, and kill it after some lines."""
+    lines = len(_ids(output)) + more
+    with Recipe(product, output, *command) as running:
+        _until(partial(_holds, output, lines), running)
+        running.kill()
+
+
+def test_a_subscriber_killed_again_and_again_raises_no_false_alarm(product: Product, tmp_path: Path) -> None:
+    """Killed, started at once and killed before what it had was sent again, it goes on and has every event."""
+    output = tmp_path / "seen"
+    command = _program("audit_subscriber.py", "--durable", "hasty")
+    _load(product, 900, seed=14)
+    last = _positions(product)[-1]
+    for _ in range(3):
+        _run_until(product, output, command, 30)
+    with Recipe(product, output, *command) as running:
+        _until(lambda: max(_ids(output)) >= last, running)
+    seen = [position for position in _ids(output) if position <= last]
+
+    assert _positions(product, f"position <= {last}") == sorted(set(seen))
+    assert sorted(seen) == seen
+    assert len(seen) - len(set(seen)) <= 3
+
+
+class _Stream:
+    """Stands for the stream: it has these positions."""
+
+    def __init__(self, positions: set[int]) -> None:
+        self._positions = positions
+
+    async def get_msg(self, _: str, position: int) -> RawStreamMsg:
+        """One message."""
+        if position not in self._positions:
+            raise NotFoundError
+        return RawStreamMsg(data=b"{}", headers={"ce-id": str(position)})
+
+
+async def test_what_was_given_to_another_is_handled(capsys: pytest.CaptureFixture[str]) -> None:
+    """Positions that never came and that the stream has are handled first; each once."""
+    whole = runpy.run_path(str(EXAMPLES / "audit_subscriber.py"))["Whole"](_Stream({4, 5, 6}), 3)
+    for position in (6, 4, 7):
+        await whole.before(position)
+
+    assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == ["4", "5"]
+
+
+async def test_what_was_taken_from_the_stream_is_missed() -> None:
+    """A position that neither came nor is in the stream ends it, and says which."""
+    whole = runpy.run_path(str(EXAMPLES / "audit_subscriber.py"))["Whole"](_Stream({4, 6}), 3)
+    with pytest.raises(SystemExit, match="event 5 never came"):
+        await whole.before(6)
 
 
 def test_the_subscriber_takes_only_what_it_asks_for(product: Product, tmp_path: Path) -> None:

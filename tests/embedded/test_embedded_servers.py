@@ -61,6 +61,25 @@ async def test_servers_keep_their_data(home: Path) -> None:
     assert processes_of(home) == []
 
 
+async def test_the_analysts_login_is_limited(home: Path) -> None:
+    """Sessions, times, temporary files and writing: by the catalogue, also of a login that had no limits before."""
+    limits = (
+        "SELECT rolconnlimit, array_to_string(rolconfig, ', ') FROM pg_roles WHERE rolname = 'tallystick_analyst_login'"
+    )
+    for _ in range(2):
+        async with embedded_servers(home) as urls:
+            with psycopg.connect(urls.owner_database_url, autocommit=True) as owner:
+                assert owner.execute(limits).fetchone() == (
+                    10,
+                    (
+                        "default_transaction_read_only=on, statement_timeout=5min,"
+                        " idle_in_transaction_session_timeout=5min, temp_file_limit=1GB"
+                    ),
+                )
+                owner.execute("ALTER ROLE tallystick_analyst_login CONNECTION LIMIT -1")
+                owner.execute("ALTER ROLE tallystick_analyst_login RESET ALL")
+
+
 def _check_settings(urls: ServerUrls) -> None:
     found = {
         key: _ask(urls.owner_database_url, f"SELECT current_setting('{key}')") for key in SETTINGS if key[:3] != "lc_"

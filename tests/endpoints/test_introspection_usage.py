@@ -16,6 +16,7 @@ from service.usage.counting import IntrospectionCounts
 from tests.endpoints.world import USERS, World
 
 HOME, AWAY, FAR = "127.0.0.9", "192.0.2.7", "2001:db8:1::7"
+ZONED = ("fe80::1%eth0", f"fe80::1%{'x' * 2_000}")
 
 
 async def recorded(world: World, event_type: str, after: int) -> list[tuple[RecordedEvent, dict[str, Any]]]:
@@ -93,7 +94,9 @@ async def test_an_inactive_token_is_observed_nowhere(fresh: World) -> None:
     assert await recorded(fresh, "token.source_observed", head) == []
 
 
-@pytest.mark.parametrize("address", ["", " ", "192.0.2", "host.example.com", "192.0.2.7:80", "192.0.2.0/24", "٣.1.1.1"])
+@pytest.mark.parametrize(
+    "address", ["", " ", "192.0.2", "host.example.com", "192.0.2.7:80", "192.0.2.0/24", "٣.1.1.1", *ZONED]
+)
 async def test_what_is_no_address_is_refused(fresh: World, address: str) -> None:
     """A `source_address` that is not an IP address is `invalid_request`, but an empty one is as none."""
     token = await fresh.issue(fresh.service)

@@ -321,6 +321,21 @@ async def poison(database: Database, *, kind: str = "token.teleported", data: st
         return int(head)
 
 
+async def test_notifications_of_anybody_change_nothing(worker: Worker, database: Database) -> None:
+    """Whoever can log in can notify: what is no position, or none that there is, raises nothing and is not believed."""
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    async with open_journal(database.service_url) as other, owner_session(database) as owner:
+        for payload in ("", "junk", "-1", "9223372036854775806", "9" * 5_000):
+            await owner.execute("SELECT pg_notify('tallystick_journal', $1)", payload)
+        await owner.execute("SELECT pg_notify('tallystick_readers', 'junk')")
+        appended = await other.append(refusals())
+        await until(lambda: worker.state.position >= appended.last)
+    assert (appended.last, appended.last) == (worker.follower.head, worker.state.position)
+    assert worker.follower.fresh
+    assert errors == []
+
+
 @pytest.mark.parametrize("kind", ["token.teleported", "token.issued"])
 async def test_poison_halts(worker: Worker, database: Database, kind: str) -> None:
     """An event that cannot be read stops the worker before it: it says which, answers nothing, and skips nothing."""

@@ -155,3 +155,36 @@ def wait_until_waiting(session: psycopg.Connection[tuple[object, ...]], query: s
     while len(session.execute(waiting, (query,)).fetchall()) < sessions:
         assert time.monotonic() < deadline, "the migrations never came so far"
         time.sleep(0.01)
+
+
+_LEFT = """
+    SELECT has_function_privilege('tallystick_analyst', 'pg_advisory_lock(bigint)', 'EXECUTE'),
+           has_database_privilege('tallystick_analyst', current_database(), 'TEMPORARY'),
+           has_function_privilege('tallystick_app', 'pg_advisory_lock(bigint)', 'EXECUTE')
+"""
+
+
+def test_a_superuser_takes_from_logins_what_they_do_not_need(empty: str) -> None:
+    """After the migration an analyst has neither locks nor temporary tables; the service has its locks."""
+    migrate(empty)
+    with psycopg.connect(empty) as session:
+        assert session.execute(_LEFT).fetchone() == (False, False, True)
+
+
+def test_an_owner_that_is_no_superuser_is_warned_and_not_refused(empty: str) -> None:
+    """Where the functions of PostgreSQL are somebody else's, what can be taken is taken, and the rest goes on."""
+    name = urlsplit(empty).path.removeprefix("/")
+    role = sql.Identifier(f"owner_of_{name}")
+    parts = urlsplit(empty)
+    url = urlunsplit(parts._replace(netloc=f"owner_of_{name}:secret@{parts.netloc.rpartition('@')[2]}"))
+    with psycopg.connect(empty, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'secret'").format(role))
+        try:
+            admin.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(name), role))
+            assert migrate(url) == FILES
+            assert admin.execute(_LEFT).fetchone() == (True, False, True)
+        finally:
+            admin.execute(sql.SQL("ALTER DATABASE {} OWNER TO CURRENT_USER").format(sql.Identifier(name)))
+            admin.execute(sql.SQL("REASSIGN OWNED BY {} TO CURRENT_USER").format(role))
+            admin.execute(sql.SQL("DROP OWNED BY {}").format(role))
+            admin.execute(sql.SQL("DROP ROLE {}").format(role))

@@ -45,6 +45,12 @@ REFUSED = {
     "change a wrapped key": "UPDATE vault.keys SET wrapped = ''",
     "truncate the vault": "TRUNCATE vault.keys",
     "truncate the passwords": "TRUNCATE vault.passwords",
+    "truncate the webhooks' secrets": "TRUNCATE vault.webhooks",
+    "truncate what webhooks wait for": "TRUNCATE webhook.pending",
+    "truncate dead letters": "TRUNCATE webhook.dead_letters",
+    "delete the webhooks' dispatcher": "DELETE FROM webhook.dispatcher",
+    "insert a dispatcher": "INSERT INTO webhook.dispatcher (one_row) VALUES (false)",
+    "a table among the webhooks": "CREATE TABLE webhook.mine (x int)",
     "alter events": "ALTER TABLE journal.events ADD COLUMN more text",
     "drop events": "DROP TABLE journal.events",
     "drop the schema": "DROP SCHEMA journal CASCADE",
@@ -113,6 +119,21 @@ async def test_the_service_can_do_nothing_but_append(database: Database, service
         "DELETE FROM runtime.device_polls",
         "INSERT INTO runtime.device_looks VALUES (gen_random_uuid(), gen_random_uuid(), now())",
         "DELETE FROM runtime.device_looks",
+        "INSERT INTO webhook.endpoints (name, since) VALUES ('siem', 1)",
+        "UPDATE webhook.endpoints SET delivered = 1",
+        "DELETE FROM webhook.endpoints",
+        "INSERT INTO webhook.pending (name, position) VALUES ('siem', 1)",
+        "UPDATE webhook.pending SET attempts = 1",
+        "DELETE FROM webhook.pending",
+        "INSERT INTO webhook.dead_letters (name, position, attempts, reason) VALUES ('siem', 1, 1, 'HTTP 500')",
+        "UPDATE webhook.dead_letters SET attempts = 2",
+        "DELETE FROM webhook.dead_letters",
+        "SELECT position, seen_at FROM webhook.dispatcher",
+        "UPDATE webhook.dispatcher SET position = 1",
+        "SELECT wrapped, previous, previous_expire_at FROM vault.webhooks",
+        "INSERT INTO vault.webhooks (name, wrapped) VALUES ('siem', 'wrapped')",
+        "UPDATE vault.webhooks SET wrapped = 'wrapped'",
+        "DELETE FROM vault.webhooks",
     ],
 )
 def test_what_the_service_needs_works(service: psycopg.Connection[Any], statement: str) -> None:
@@ -131,6 +152,9 @@ def test_analysts_see_no_event_and_no_secret(database: Database) -> None:
             "SELECT * FROM vault.totp",
             "SELECT * FROM vault.webhooks",
             "SELECT * FROM webhook.pending",
+            "SELECT * FROM webhook.endpoints",
+            "SELECT * FROM webhook.dead_letters",
+            "SELECT * FROM webhook.dispatcher",
             "SELECT journal.forget_once()",
         ):
             assert _refused(session, statement)
@@ -143,7 +167,7 @@ def test_the_vault_is_the_services_alone(database: Database) -> None:
             "SELECT relname, grantee::regrole::text FROM pg_class, aclexplode(relacl)"
             " WHERE relnamespace = 'vault'::regnamespace AND grantee <> relowner"
         ).fetchall()
-    assert {("keys", APP_ROLE), ("passwords", APP_ROLE), ("totp", APP_ROLE)} == set(others)
+    assert {("keys", APP_ROLE), ("passwords", APP_ROLE), ("totp", APP_ROLE), ("webhooks", APP_ROLE)} == set(others)
 
 
 def test_functions_of_the_journal_are_for_the_service_only(database: Database) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from consumers.connection import connect
 from consumers.stream_reader import StreamReader
 from consumers.subscriber import event_of
 from schema.envelope import Context, headers_of, subject_of
@@ -59,6 +62,48 @@ async def test_a_batch_is_stored_once(nats: NatsServer) -> None:
         assert await stream.info() == StreamState(5, 204, 200, 0)
     finally:
         await stream.close()
+
+
+@pytest.mark.parametrize(("before", "after"), [(-1, 256), (20, 20), (1_000, 1_000)])
+async def test_a_stream_has_room_for_so_many_consumers(nats: NatsServer, before: int, after: int) -> None:
+    """A new stream has a limit; one of before gets it without a loss, unless the operator has set one."""
+    stream = await Stream.connect(nats.url)
+    try:
+        await stream.create(1, 1)
+        assert await _room(stream) == 256
+        await stream.publish(MESSAGES[:3], 0)
+        await stream._update({**(await _config(stream)), "max_consumers": before})
+        await stream.settle_config()
+        assert await _room(stream) == after
+        assert await stream.info() == StreamState(1, 3, 3, 0)
+    finally:
+        await stream.close()
+
+
+async def test_those_who_only_read_make_no_more_consumers_than_that(nats: NatsServer) -> None:
+    """One consumer too many is refused, whoever wants it."""
+    stream, auditor = await Stream.connect(nats.url), await connect(nats.audit_url, "auditor")
+    try:
+        await stream.create(1, 1)
+        await stream._update({**(await _config(stream)), "max_consumers": 2})
+        answers = []
+        for name in ("a", "b", "c"):
+            body = {"stream_name": "TALLYSTICK", "config": {"name": name, "ack_policy": "none"}, "action": "create"}
+            answers.append((await auditor.request(f"$JS.API.CONSUMER.CREATE.TALLYSTICK.{name}", body)).data)
+        assert [b"maximum consumers limit reached" in answer for answer in answers] == [False, False, True]
+    finally:
+        await auditor.close()
+        await stream.close()
+
+
+async def _config(stream: Stream) -> dict[str, Any]:
+    info = await stream._info()
+    assert info is not None
+    return info.config
+
+
+async def _room(stream: Stream) -> int:
+    return int((await _config(stream))["max_consumers"])
 
 
 async def test_the_settings_that_order_rests_on_are_put_back(nats: NatsServer) -> None:

@@ -38,6 +38,10 @@ class Taken:
         """The highest position taken in, 0 for none."""
         return max(self.positions[-1:], default=0)
 
+    def reaches(self, head: int) -> bool:
+        """Whether the last came in: enough where all come in order."""
+        return self.last >= head
+
     def up_to(self, position: int) -> list[int]:
         """Those up to a position, in the order in which they came."""
         return [one for one in self.positions if one <= position]
@@ -58,11 +62,19 @@ async def load(journal: PostgresJournal, count: int) -> int:
 
 
 async def followed(
-    journal: PostgresJournal, follow: Follow, count: int, *, seed: int, life: tuple[float, float]
+    journal: PostgresJournal,
+    follow: Follow,
+    count: int,
+    *,
+    seed: int,
+    life: tuple[float, float],
+    whole: Callable[[Taken, int], bool] = Taken.reaches,
+    patience: float = _CAUGHT_UP_SECONDS,
 ) -> tuple[dict[str, Taken], int]:
     """What each follower took in while the journal grew to `count` events, and the head that all were waited for.
 
-    `life` is the shortest and the longest time, in seconds, after which a follower is killed while the load goes on.
+    `life` is the shortest and the longest time, in seconds, after which a follower is killed while the load goes on;
+    `whole` says whether one has all up to the head, which each must have `patience` seconds after the load.
     """
     taken = {start: Taken() for start in STARTS}
     done = asyncio.Event()
@@ -83,9 +95,9 @@ async def followed(
         lives.append(asyncio.create_task(live(LAST)))
         await asyncio.sleep(life[1])
         done.set()
-        async with asyncio.timeout(_CAUGHT_UP_SECONDS):
-            while min(each.last for each in taken.values()) < head:
-                await asyncio.sleep(0.05)
+        async with asyncio.timeout(patience):
+            while not all(whole(each, head) for each in taken.values()):
+                await asyncio.sleep(0.2)
     finally:
         for each in lives:
             each.cancel()

@@ -1,76 +1,121 @@
-"""A webhook's receiver that is killed and begins again at random ends with exactly the positions of the journal."""
+"""Webhooks whose receivers and dispatcher are killed at random end with exactly the positions of the journal."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any
 
 import pytest
 
-from tests.soak.following import STARTS, load
+from tests.servers import Database
+from tests.soak.following import Taken, followed
 from tests.webhooks.conftest import world
-from tests.webhooks.receiver import Receiver, open_receiver
+from tests.webhooks.receiver import Received, open_receiver
 from tests.webhooks.test_example import free_port
-from tests.webhooks.world import World, until
+from tests.webhooks.test_faults import sending_process
+from tests.webhooks.world import World
 
 __all__ = ["world"]
 
 EVENTS = 50_000
+TYPES = ("token.*",)
+"""One of ten events: a message costs some milliseconds, and three webhooks are sent each."""
+PATIENCE = 150.0
+Sending = Callable[[], AbstractAsyncContextManager[Any]]
+Span = tuple[float, float]
 
 
-async def lives(port: int, begun: list[Receiver], chance: random.Random, life: tuple[float, float]) -> None:
-    """A receiver that dies again and again, in the middle of what it is sent; each life is noted."""
-    while True:
+class Endpoints:
+    """A webhook for each follower, registered when that begins; a life is one of its receiver."""
+
+    def __init__(self, world: World) -> None:
+        self.lives = 0
+        self.streams: dict[int, str] = {}
+        self._world = world
+        self._fitting: tuple[int, set[int]] = (0, set())
+        self._ports: dict[int, int] = {}
+
+    async def follow(self, taken: Taken) -> None:
+        """Receive until killed, in the middle of what is sent."""
+        port = self._ports.setdefault(id(taken), free_port())
+        name = f"siem-{port}"
+        if name not in (await self._world.registered()).by_name:
+            await asyncio.shield(self._world.register(name, f"http://127.0.0.1:{port}/", types=TYPES))
         async with open_receiver(port) as receiver:
-            receiver.delay = lambda: chance.random() * 0.005
-            begun.append(receiver)
-            await asyncio.sleep(chance.uniform(*life))
-        await asyncio.sleep(chance.uniform(0.0, 0.3))
+            self.lives += 1
+            receiver.answer = partial(self._take, taken)
+            await receiver.closing.wait()
+
+    def _take(self, taken: Taken, received: Received) -> int:
+        self.streams[received.position] = received.stream
+        taken.positions.append(received.position)
+        return 204
+
+    async def look(self) -> None:
+        """Look at the journal again and again: which events fit."""
+        while True:
+            head = await self._world.journal.head()
+            query = "SELECT position FROM journal.events WHERE position <= $1 AND type LIKE 'token.%'"
+            self._fitting = (head, {row[0] for row in await self._world.rows(query, head)})
+            await asyncio.sleep(1.0)
+
+    def whole(self, taken: Taken, head: int) -> bool:
+        """Whether a follower has all that fits, up to the head."""
+        seen, fitting = self._fitting
+        return seen >= head and {each for each in fitting if each <= head} == set(taken.up_to(head))
+
+    def in_order(self, taken: Taken) -> bool:
+        """Whether the events of each stream came in order, leaving out repeats."""
+        firsts = list(dict.fromkeys(taken.positions))
+        return sorted(firsts, key=self._by_stream) == sorted(sorted(firsts), key=self._by_stream)
+
+    def _by_stream(self, position: int) -> str:
+        return self.streams[position]
 
 
-async def hurry(world: World) -> None:
-    """Time passes quickly: what waits between two attempts does not make the test long."""
+async def killed_again_and_again(sending: Sending, life: Span) -> None:
+    """A dispatcher that never lives long."""
+    chance = random.Random(11)
     while True:
-        world.clock.ahead += 5.0
-        await asyncio.sleep(0.1)
+        async with sending():
+            await asyncio.sleep(chance.uniform(*life))
 
 
-async def assert_webhooks_follow(world: World, count: int, life: tuple[float, float]) -> None:
-    """Three webhooks, added before, during and after a load: each one's lives together took in the journal."""
-    chance = random.Random(7)
-    begun: dict[str, list[Receiver]] = {name: [] for name in STARTS}
-    ports = {name: free_port() for name in STARTS}
-    running = [asyncio.create_task(lives(ports[name], begun[name], chance, life)) for name in STARTS]
-    running.append(asyncio.create_task(hurry(world)))
+async def assert_webhooks_follow(
+    world: World, sending: Sending, count: int, *, receiver: Span, dispatcher: Span
+) -> None:
+    """Three webhooks, added before, during and after a load: each one's lives took in what fits in the journal."""
+    endpoints = Endpoints(world)
+    beside = [asyncio.create_task(endpoints.look())]
+    beside.append(asyncio.create_task(killed_again_and_again(sending, dispatcher)))
     try:
-        async with world.sending(attempts=100):
-            for number, name in enumerate(STARTS):
-                await world.register(name, f"http://127.0.0.1:{ports[name]}/", types=())
-                await load(world.journal, count * (number + 1) // len(STARTS))
-            head = await world.journal.head()
-            everything = set(range(1, head + 1))
-            for name in STARTS:
-                await until(lambda name=name: taken(begun[name]) == everything, patience=480)  # type: ignore[misc]  # bound now
+        everything, head = await followed(
+            world.journal, endpoints.follow, count, seed=7, life=receiver, whole=endpoints.whole, patience=PATIENCE
+        )
     finally:
-        for each in running:
+        for each in beside:
             each.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(*beside, return_exceptions=True)
     assert head >= count
-    assert min(map(len, begun.values())) > 1
+    assert endpoints.lives > len(everything)
+    for taken in everything.values():
+        assert endpoints.whole(taken, head)
+        assert endpoints.in_order(taken)
 
 
-def taken(begun: list[Receiver]) -> set[int]:
-    """All positions that the lives of one receiver took in."""
-    return {position for receiver in begun for position in receiver.positions}
-
-
-async def test_webhook_receiver_ends_with_the_journal(world: World) -> None:
-    """The same as below, in short."""
-    await assert_webhooks_follow(world, 300, (0.5, 1.5))
+async def test_webhooks_end_with_the_journal(world: World) -> None:
+    """The same as below, in short, with a dispatcher that is stopped instead of killed."""
+    sending = partial(world.sending, attempts=100)
+    await assert_webhooks_follow(world, sending, 300, receiver=(0.2, 0.6), dispatcher=(0.3, 1.0))
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(900)
-async def test_webhook_receiver_ends_with_the_journal_of_a_long_load(world: World) -> None:
-    """A load of 50,000 events."""
-    await assert_webhooks_follow(world, EVENTS, (3.0, 20.0))
+@pytest.mark.timeout(300)
+async def test_webhooks_end_with_the_journal_of_a_long_load(world: World, database: Database) -> None:
+    """A load of 50,000 events; the process that sends is killed with -9."""
+    sending = partial(sending_process, database)
+    await assert_webhooks_follow(world, sending, EVENTS, receiver=(1.0, 6.0), dispatcher=(4.0, 12.0))

@@ -105,6 +105,52 @@ def test_the_service_writes_tables_and_reads_views(owner: psycopg.Connection[Any
     owner.execute("SELECT * FROM usage.by_hour")
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT pg_advisory_lock(1)",
+        "SELECT pg_advisory_lock(1, 2)",
+        "SELECT pg_try_advisory_lock(hashtext('tallystick.access'))",
+        "SELECT pg_try_advisory_lock_shared(hashtext('tallystick.anomalies.processes'), 0)",
+        "SELECT pg_advisory_xact_lock_shared(1)",
+        "SELECT pg_try_advisory_xact_lock(1)",
+        "CREATE TEMPORARY TABLE mine AS SELECT 1 AS x",
+        "SELECT lo_create(0)",
+        "SELECT lo_creat(-1)",
+        "SELECT lo_from_bytea(0::oid, 'x'::bytea)",
+        "SELECT pg_notify('tallystick_journal', '1')",
+        "SELECT pg_logical_emit_message(false, 'x', 'x')",
+    ],
+)
+def test_an_analyst_can_hinder_nobody(owner: psycopg.Connection[Any], statement: str) -> None:
+    """What any login of PostgreSQL may do and no question needs is refused: locks, tables, objects, notifications."""
+    owner.execute(f"SET ROLE {ROLE}".encode())
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        owner.execute(statement.encode())
+
+
+def test_an_analyst_knows_no_channel_that_has_webhooks_begin_again(owner: psycopg.Connection[Any]) -> None:
+    """Notifications are refused to nobody, so this channel has a name that only the service reads."""
+    (channel,) = owner.execute("SELECT channel FROM webhook.dispatcher").fetchone() or ("",)
+
+    assert re.fullmatch("tallystick_webhooks_[0-9a-f]{32}", channel)
+    for role, readable in ((ROLE, False), ("tallystick_app", True)):
+        allowed = owner.execute("SELECT has_table_privilege(%s, 'webhook.dispatcher', 'SELECT')", [role]).fetchone()
+        assert (readable,) == allowed
+
+
+def test_no_function_that_locks_is_left_out(owner: psycopg.Connection[Any]) -> None:
+    """By the catalogue: of all advisory locks an analyst may only give up its own; the service may use each."""
+    query = b"""
+        SELECT proname FROM pg_proc
+        WHERE proname LIKE 'pg%%advisory%%' AND has_function_privilege(%(role)s, oid, 'EXECUTE')
+    """
+    may = {role: {name for (name,) in owner.execute(query, {"role": role})} for role in (ROLE, "tallystick_app")}
+
+    assert {"pg_advisory_unlock", "pg_advisory_unlock_all", "pg_advisory_unlock_shared"} == may[ROLE]
+    assert {"pg_advisory_lock", "pg_try_advisory_lock", "pg_advisory_lock_shared"} <= may["tallystick_app"]
+
+
 @pytest.mark.parametrize("slot", [0, 1])
 def test_a_question_reads_the_current_slot_alone(owner: psycopg.Connection[Any], slot: int) -> None:
     """Whatever view is asked, no partition of the other slot is looked into."""

@@ -95,6 +95,15 @@ async def test_accept_chooses(used: Used, accept: str, answered: str) -> None:
     assert answered == (await used.get("unused", accept)).headers["content-type"]
 
 
+async def test_scripts_of_other_sites_may_read_all_of_it(used: Used) -> None:
+    """CORS exposes the headers that tell how far the figures reach, and those of a refusal."""
+    for answered, told in (
+        (await used.get("figures"), ("tallystick-position", "tallystick-through", "tallystick-truncated")),
+        (await used.get("figures", token=used.auditor), ("www-authenticate", "retry-after")),
+    ):
+        assert set(told) <= set(answered.headers["access-control-expose-headers"].split(", "))
+
+
 async def test_limit_is_told_of(used: Used) -> None:
     """Where there are more rows than asked for, that is said."""
     answered = await used.get("figures", by="client,scope", limit=1)
@@ -120,6 +129,7 @@ async def test_limit_is_told_of(used: Used) -> None:
         ("unused", {"since": "7d"}),
         ("figures", {"limit": "0"}),
         ("figures", {"limit": "-1"}),
+        ("figures", {"limit": "10001"}),
         ("figures", {"limit": "1000000000000"}),
         ("figures", {"limit": "²"}),
         ("figures", {"format": "xml"}),

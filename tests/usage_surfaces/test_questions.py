@@ -57,6 +57,13 @@ def _as_given(argument: object) -> str:
     return str(argument).lower() if isinstance(argument, bool) else str(argument)
 
 
+@pytest.mark.parametrize(("by", "since"), [("minute", "8d"), ("minute", "30d"), ("hour", "368d"), ("day", "3700d")])
+def test_a_time_that_is_too_long_for_its_grain_is_refused(by: str, since: str) -> None:
+    """What is documented as the longest time is, but for the whole first moment."""
+    with pytest.raises(BadQuestion, match="too long before until"):
+        question("figures", by, since, None, now=NOW)
+
+
 @pytest.mark.parametrize(
     ("by", "since", "begins"),
     [

@@ -90,7 +90,7 @@ async def test_a_rotated_secret_signs_beside_the_old_one(run: Run, world: World,
         await world.happen("a")
         await until(lambda: len(receiver.taken) == 1)
         await until(lambda: none_waits(world))
-        world.clock.ahead += 3_700
+        await world.later(3_700)
         await world.happen("a")
         await until(lambda: len(receiver.taken) == 2)
         await until(lambda: none_waits(world))
@@ -145,6 +145,7 @@ async def test_dead_letters_are_listed_and_redelivered(run: Run, world: World, r
         assert await command(run, "redeliver", "siem", positions[0]) == "1 event waits for webhook siem again\n"
         assert await command(run, "redeliver", "siem", "--all") == "1 event waits for webhook siem again\n"
         await until(lambda: sorted(receiver.positions) == positions)
+        await until(lambda: none_waits(world))
     assert await command(run, "dead-letters", "siem") == "no dead letters\n"
     (figures,) = await webhook_figures(world.journal.fetch)
     assert (*figures[:4], bool(figures.last_success)) == ("siem", 2, 0, 0, True)

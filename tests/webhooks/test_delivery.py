@@ -169,7 +169,7 @@ async def test_what_waits_is_bounded(world: World, receiver: Receiver) -> None:
         await until(lambda: _waits(world, 20))
         assert positions[19] == (await world.progress())[0]
         receiver.answer = lambda _: 204
-        world.clock.ahead += 600
+        await world.later(600)
         await until(lambda: sorted(receiver.positions) == positions)
     assert await world.pending() == []
 

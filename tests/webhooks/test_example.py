@@ -25,6 +25,12 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
+def listens(port: int) -> bool:
+    """Whether somebody listens on it now."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def answered(url: str, headers: dict[str, str], body: bytes) -> int:
     """The status of an answer."""
     request = urllib.request.Request(url, data=body, headers=headers)
@@ -33,6 +39,16 @@ def answered(url: str, headers: dict[str, str], body: bytes) -> int:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
+
+
+def refused(port: int, length: str) -> bytes:
+    """How a message of an impossible length is answered; the connection is closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sender:
+        sender.sendall(f"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n".encode())
+        answer = b""
+        while part := sender.recv(4_096):
+            answer += part
+    return answer[:12]
 
 
 async def test_the_example_takes_what_is_genuine_once_and_nothing_else(world: World) -> None:
@@ -48,6 +64,7 @@ async def test_the_example_takes_what_is_genuine_once_and_nothing_else(world: Wo
     assert process.stdout is not None
     url = f"http://127.0.0.1:{port}/"
     try:
+        await until(lambda: listens(port))
         positions = await world.happen("a", "b", "a")
         await world.register("siem", url)
         async with world.sending():
@@ -66,6 +83,8 @@ async def test_the_example_takes_what_is_genuine_once_and_nothing_else(world: Wo
         ]
         statuses = [await asyncio.to_thread(answered, url, each, b"{}") for each in messages]
         assert statuses == [204, 204, 401, 401, 401, 401]
+        lengths = ("-1", "x", "1000001", "9" * 5_000)
+        assert [await asyncio.to_thread(refused, port, each) for each in lengths] == [b"HTTP/1.1 413"] * 4
     finally:
         process.kill()
         await process.wait()

@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,3 +149,14 @@ def test_a_probe_takes_what_was_tried_the_longest_ago() -> None:
         tried.append(probed.position)
         probed.failed(now, now + 1000.0, "HTTP 500")
     assert tried == [1, 2, 1]
+
+
+def test_only_the_first_of_a_stream_is_done() -> None:
+    """What is done makes way for the next; one that was tried out of order is a mistake that is not passed over."""
+    waiting = WaitingEvents()
+    first, second, third = (Waiting(event=event(position, 1), since=0.0) for position in (1, 2, 3))
+    waiting.add([first, second, third])
+    waiting.done(first)
+    assert ([second, third], 2) == (list(waiting), len(waiting))
+    with pytest.raises(AssertionError):
+        waiting.done(third)

@@ -81,7 +81,12 @@ async def test_a_redirect_is_a_failure_and_not_followed(receiver: Receiver, stat
 
 @pytest.mark.parametrize(
     ("header", "wait"),
-    [("30", 30.0), ("0", 0.0), ("999999999999999999999", 3600.0), ("soon", None), ("-5", None), ("", None)],
+    [
+        *(("30", 30.0), ("0", 0.0), ("999999999999999999999", 3600.0), ("soon", None), ("-5", None), ("", None)),
+        ("Mon, 01 Jan 2026 00:00:00 +99999999999999999", None),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 3600.0),
+    ],
 )
 async def test_an_answer_may_ask_to_wait(receiver: Receiver, header: str, wait: float | None) -> None:
     """Retry-After is heard, within bounds."""
@@ -121,6 +126,15 @@ async def test_an_answer_without_end_counts_by_its_status() -> None:
     for endless in (saying(head, then=b"x" * 65_536), saying(head, then=b"x", pause=0.05)):
         async with raw_server(endless) as url:
             assert Answer(200) == await answer_of(url)
+
+
+async def test_interim_answers_are_read_past_but_not_without_end() -> None:
+    """Some `100 Continue` before the answer mean nothing; who sends them for ever fails long before the timeout."""
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+    async with raw_server(saying(interim * 3 + b"HTTP/1.1 204 No Content\r\n\r\n")) as url:
+        assert Answer(204) == await answer_of(url)
+    async with raw_server(saying(interim, then=interim * 100)) as url:
+        assert Answer(None, "no answer that is HTTP: InterimWithoutEnd") == await answer_of(url)
 
 
 async def test_a_compressed_bomb_is_not_unpacked() -> None:

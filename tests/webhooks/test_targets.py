@@ -24,6 +24,7 @@ NEVER = (
     *("255.255.255.255", "192.88.99.1", "192.0.0.170", "::", "::ffff:0.0.0.0", "::ffff:169.254.169.254"),
     *("fe80::1", "fe80::1%eth0", "fd00:ec2::254", "ff02::1", "2002:7f00:1::", "2002:808:808::1", "2001:0:808:808::1"),
     *("64:ff9b::a9fe:a9fe", "64:ff9b:1::a00:1", "::127.0.0.1", "::8.8.8.8", "2001:db8::1", "3fff::1", "5f00::1"),
+    *("168.63.129.16", "100.100.100.200", "::ffff:168.63.129.16", "64:ff9b::6464:64c8"),
     *("100::1", "fec0::1", "4000::1", "not an address", "127.1", "0x7f000001"),
 )
 
@@ -98,6 +99,14 @@ def test_a_public_https_address_may_be_registered(url: str) -> None:
         ("https://0x7f.0.0.1/", "a number but no IPv4 address"),
         ("https://0177.0.0.1/", "a number but no IPv4 address"),
         ("https://127.0.0.1./", "a number but no IPv4 address"),
+        ("https://../", "has a host that is no name"),
+        ("https://./", "has a host that is no name"),
+        ("https://-/", "has a host that is no name"),
+        ("https://hooks..example.com/", "has a host that is no name"),
+        ("https://-hooks.example.com/", "has a host that is no name"),
+        ("https://hooks-.example.com/", "has a host that is no name"),
+        (f"https://{'a' * 64}.example/", "has a host that is no name"),
+        ("https://168.63.129.16/", "is not a public address"),
         (f"https://hooks.example.com/{'x' * 2000}", "is longer than"),
     ],
 )

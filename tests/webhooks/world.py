@@ -67,6 +67,11 @@ class World:
         self._versions[stream] = version + len(events)
         return appended.last
 
+    async def later(self, seconds: float) -> None:
+        """Time passes, and the dispatcher looks at the clock."""
+        self.clock.ahead += seconds
+        await self.journal.fetch("SELECT pg_notify('tallystick_journal', '')")
+
     async def happen(self, *clients: str) -> list[int]:
         """Something happens to each of these clients, one after the other; returns the positions."""
         return [await self.append(client_stream(each), ClientEnabled(client_id=each)) for each in clients]

@@ -19,6 +19,10 @@ SPAN = 1_800.0
 _WEEK = 336
 _WARM = _WEEK
 _LEAST = 0.05
+_FLOORS = {
+    "issuance_burst": Thresholds().issuance_floor,
+    "introspection_burst": Thresholds().introspection_floor,
+}
 
 
 class Detector(Protocol):
@@ -47,7 +51,7 @@ class HalfHours:
 
     def __init__(self, scorer: Callable[[float, int], float]) -> None:
         self._scorer = scorer
-        self._floor = Thresholds().burst_floor / 2
+        self._floor = 0.0
         self._slot = -1
         self._count = 0
         self._seen = 0
@@ -58,7 +62,7 @@ class HalfHours:
         scored = None
         if slot != self._slot:
             scored = self._turn(slot) if self._slot >= 0 else None
-            self._slot, self._count = slot, 0
+            self._slot, self._count, self._floor = slot, 0, _FLOORS[counted.what] / 2
         self._count += counted.weight
         return scored
 

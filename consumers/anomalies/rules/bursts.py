@@ -30,10 +30,10 @@ class _Burst(Keyed[_Client]):
     technique = "T1499.002"
     shape = _Client
 
-    def __init__(self, thresholds: Thresholds, deviations: float) -> None:
+    def __init__(self, thresholds: Thresholds, deviations: float, floor: float) -> None:
         super().__init__(thresholds.kept_clients, _QUARTER)
         ratio, peak = thresholds.burst_ratio, thresholds.burst_peak
-        self._measure = Measure(ratio, deviations, thresholds.burst_floor, peak, thresholds.warm_up // HOUR)
+        self._measure = Measure(ratio, deviations, floor, peak, thresholds.warm_up // HOUR)
 
     def _count(self, key: str, weight: int, what: str, fact: Fact, measure: Measure) -> Iterable[Signal]:
         at = moment_of(fact.recorded_at)
@@ -60,7 +60,10 @@ class IssuanceBurst(_Burst):
     types: frozenset[type[Event]] = frozenset({TokenIssued, TokenRefreshed})
 
     def __init__(self, thresholds: Thresholds) -> None:
-        super().__init__(thresholds, thresholds.issuance_deviations)
+        super().__init__(thresholds, thresholds.issuance_deviations, thresholds.issuance_floor)
+        self._measure = msgspec.structs.replace(
+            self._measure, moment=float(thresholds.issuance_moment), closing=thresholds.issuance_closing
+        )
 
     def keys(self, fact: Fact) -> Iterable[str]:
         """The client."""
@@ -78,7 +81,7 @@ class IntrospectionBurst(_Burst):
     types: frozenset[type[Event]] = frozenset({UsageRecorded, AccessRejected})
 
     def __init__(self, thresholds: Thresholds) -> None:
-        super().__init__(thresholds, thresholds.introspection_deviations)
+        super().__init__(thresholds, thresholds.introspection_deviations, thresholds.introspection_floor)
         self._of_nothing = msgspec.structs.replace(self._measure, floor=float(thresholds.inactive_floor))
 
     def keys(self, fact: Fact) -> Iterable[str]:

@@ -29,7 +29,9 @@ class _Site(msgspec.Struct):
 
 
 class _Names(Kept):
-    """`asked_by` are the sites that asked for a name, at most `_COMMON`; `rare` are names of few, seen of late."""
+    """`asked_by` are the sites that asked for a name, at most `_COMMON`; `rare` are names of few, seen of late. Of
+    `sites` the longest unseen is first.
+    """
 
     began: float = 0.0
     names: Distinct = msgspec.field(default_factory=Distinct)
@@ -97,11 +99,10 @@ class ClientProbing(Keyed[_Names]):
         return len(asked_by) >= _COMMON
 
     def _site(self, kept: _Names, where: str, at: float) -> _Site:
-        site = kept.sites.get(where)
-        if site is None:
-            if len(kept.sites) >= _SITES:
-                del kept.sites[min(kept.sites, key=lambda known: (kept.sites[known].last, known))]
-            site = kept.sites[where] = _Site()
+        site = kept.sites.pop(where, None) or _Site()
+        if len(kept.sites) >= _SITES:
+            del kept.sites[next(iter(kept.sites))]
+        kept.sites[where] = site
         site.last = at
         return site
 

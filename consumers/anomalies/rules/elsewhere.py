@@ -22,7 +22,10 @@ _AN_HOUR = 3_600.0
 
 
 class _Client(Kept):
+    """`public` is whether it runs on people's own devices, which go where people go."""
+
     began: float = 0.0
+    public: bool = False
     networks: Distinct = msgspec.field(default_factory=Distinct)
     software: Distinct = msgspec.field(default_factory=Distinct)
     novelties: list[float] = msgspec.field(default_factory=list)
@@ -32,8 +35,8 @@ class _Client(Kept):
 class TokenElsewhere(Keyed[_Client]):
     """Where the tokens of a client are used is learned from those issued and those observed.
 
-    A client whose tokens always turn up in the same few networks speaks at a new one. Of one whose people move about,
-    only software that it was never used with speaks.
+    A client whose tokens always turn up in the same few networks speaks at a new one. Of one that people have on their
+    devices, or that moves about, only software that it was never used with speaks.
     """
 
     name = "token_elsewhere"
@@ -59,6 +62,7 @@ class TokenElsewhere(Keyed[_Client]):
         client = self.recall(key, at)
         client.began = client.began or at
         if type(event) is TokenIssued:
+            client.public = event.auth_method == "none"
             if fact.source:
                 self._learn(client, network_of(fact.source), software_of(event.user_agent), at)
             return ()
@@ -92,6 +96,8 @@ class TokenElsewhere(Keyed[_Client]):
         return ()
 
     def _stays(self, client: _Client, at: float) -> bool:
+        if client.public:
+            return False
         late = [moment for moment in client.novelties if moment > at - _MONTH and moment > client.began + _DAY]
         return len(late) < self._moving
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from consumers.anomalies.contract import Signal
-from consumers.anomalies.memory import Distinct, Kept, Keyed, Trail, lasting, moment_of
+from consumers.anomalies.memory import Distinct, Kept, Keyed, Trail, grant_key, lasting, moment_of
 from consumers.anomalies.thresholds import Thresholds
 from schema.envelope import Fact
 from schema.events import Event, Severity, TokenRefreshed, TokenSourceObserved
@@ -39,7 +39,7 @@ class TokenManySources(Keyed[_Grant]):
         event = fact.event
         if type(event) is TokenSourceObserved:
             return (f"grant {event.token_id.rpartition('.')[0]}",)
-        return (f"grant {fact.stream}",) if fact.source else ()
+        return (grant_key(fact.stream),) if fact.source else ()
 
     def observe(self, key: str, fact: Fact) -> Iterable[Signal]:
         """Count different networks."""

@@ -17,7 +17,7 @@ from schema.networks import network_of
 
 _QUARTER = 7_776_000.0
 _NETWORKS = 4_096
-_NEIGHBOURS = 2
+_NEIGHBOURS = 3
 _ALL = "machine clients"
 _BY_HAND = frozenset({"curl", "Wget", "HTTPie", "PostmanRuntime", "insomnia", "xh", NO_AGENT})
 
@@ -75,20 +75,21 @@ class _House(Kept):
     def at_home(self, network: str, name: str) -> None:
         """A client is at home in a network."""
         clients = self.networks.pop(network, [])
-        self.networks[network] = clients if name in clients else [*clients, name][-_NEIGHBOURS - 1 :]
+        self.networks[network] = clients if name in clients else [*clients, name][-_NEIGHBOURS:]
         if len(self.networks) > _NETWORKS:
             del self.networks[next(iter(self.networks))]
 
     def is_shared(self, network: str, name: str) -> bool:
-        """Whether several other clients are at home in a network."""
-        return len([one for one in self.networks.get(network, ()) if one != name]) >= _NEIGHBOURS
+        """Whether another client is at home in a network."""
+        return any(one != name for one in self.networks.get(network, ()))
 
 
 class NewNetwork(_Newcomers[_House]):
     """A network that is new for the client, while those that it always comes from go on.
 
     At once where the software is new for it as well. A move or a fail-over, where the old ones fall silent, is none;
-    nor is a network in which several other clients are at home: so all clients are one thing here.
+    nor is a network in which another client is at home, as long as that one has not ever new ones: so all clients are
+    one thing here.
     """
 
     name = "new_network"
@@ -112,7 +113,8 @@ class NewNetwork(_Newcomers[_House]):
         told = habit.meet(network, fact, at, self._manners)
         newcomer = habit.pending.get(network)
         if newcomer is None:
-            house.at_home(network, event.client_id)
+            if not habit.wanders(at, self._manners):
+                house.at_home(network, event.client_id)
             client.software.meet(software, fact, at, self._manners)
             judged = habit.pending and network not in habit.fresh
             return self._beside(event.client_id, habit, before, fact, at) if judged else ()

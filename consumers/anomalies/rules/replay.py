@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from consumers.anomalies.contract import Signal
-from consumers.anomalies.memory import Distinct, Kept, Keyed, Trail, moment_of
+from consumers.anomalies.memory import Distinct, Kept, Keyed, Trail, grant_key, moment_of
 from consumers.anomalies.origins import software_of
 from consumers.anomalies.thresholds import Thresholds
 from schema.envelope import Fact
@@ -55,7 +55,7 @@ class RefreshTokenReplay(Keyed[_Grant]):
         if isinstance(event, (TokenIssued, TokenRefreshed)):
             if not event.refresh_digest and type(event) is TokenIssued:
                 return ()
-            grant = f"grant {fact.stream}"
+            grant = grant_key(fact.stream)
             return (grant,) if event.auth_method != "none" else (grant, f"subject {event.subject}")
         if type(event) is AccessRejected and event.reason in _STALE and event.token_id:
             return (f"grant {event.token_id.rpartition('.')[0]}",)

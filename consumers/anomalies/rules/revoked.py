@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from consumers.anomalies.contract import Signal
-from consumers.anomalies.memory import Kept, Keyed, Trail, lasting, moment_of
+from consumers.anomalies.memory import Kept, Keyed, Trail, grant_key, lasting, moment_of
 from consumers.anomalies.thresholds import Thresholds
 from schema.envelope import Fact
 from schema.events import AccessRejected, Event, GrantRevoked, Severity, TokenIssued, TokenRefreshed, TokenRevoked
@@ -50,9 +50,9 @@ class UseAfterRevocation(Keyed[_Grant]):
         """The grant; of those of a machine only that they are revoked."""
         event = fact.event
         if type(event) is TokenIssued:
-            return (f"grant {fact.stream}",) if event.refresh_digest else ()
+            return (grant_key(fact.stream),) if event.refresh_digest else ()
         if type(event) is not AccessRejected:
-            return (f"grant {fact.stream}",)
+            return (grant_key(fact.stream),)
         if event.token_id and (event.reason in _REASONS or event.detail == _REVOKED):
             return (f"grant {event.token_id.rpartition('.')[0]}",)
         return ()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from consumers.anomalies.contract import Signal
 from consumers.anomalies.memory import Distinct, Kept, Keyed, Trail, lasting, moment_of
+from consumers.anomalies.origins import site_of
 from consumers.anomalies.thresholds import Thresholds
 from schema.envelope import Fact
 from schema.events import AccessRejected, Event, Severity, TokenIssued
@@ -16,6 +18,7 @@ from schema.networks import network_of
 _WEEK = 604_800.0
 _MONTH = 2_592_000.0
 _NETWORKS = 64
+_SOURCE = "source "
 WRONG = frozenset({"bad_secret", "bad_assertion_signature", "assertion_issuer_or_subject", "malformed_assertion"})
 
 
@@ -26,8 +29,14 @@ class _Target(Kept):
     networks: Distinct = msgspec.field(default_factory=Distinct)
 
 
+class _Sources(Keyed[_Target]):
+    """Places are made up more easily than clients: they have a bound of their own, and drive no client out."""
+
+    shape = _Target
+
+
 class ClientSecretGuessing(Keyed[_Target]):
-    """Wrong secrets of a client, or of several from one address, within minutes.
+    """Wrong secrets of a client, or of several from one place, within minutes.
 
     From a network where the client is at home a wrong secret is most often one that was rotated: it takes many more.
     """
@@ -38,7 +47,9 @@ class ClientSecretGuessing(Keyed[_Target]):
     shape = _Target
 
     def __init__(self, thresholds: Thresholds) -> None:
-        super().__init__(thresholds.kept_keys, _MONTH)
+        half = thresholds.kept_keys // 2
+        super().__init__(thresholds.kept_keys - half, _MONTH)
+        self._sources = _Sources(half, _MONTH)
         self._span = _MONTH
         self._window = float(thresholds.guessing_window)
         self._foreign = thresholds.secret_guesses
@@ -46,7 +57,7 @@ class ClientSecretGuessing(Keyed[_Target]):
         self._clients = thresholds.secret_guess_clients
 
     def keys(self, fact: Fact) -> Iterable[str]:
-        """The client, and where its secret is wrong the address too."""
+        """The client, and where its secret is wrong the place too."""
         event = fact.event
         if type(event) is TokenIssued:
             return (f"client {event.client_id}",) if event.auth_method != "none" else ()
@@ -54,21 +65,36 @@ class ClientSecretGuessing(Keyed[_Target]):
             return ()
         if fact.source is None:
             return (f"client {event.client_id}",)
-        return (f"client {event.client_id}", f"source {fact.source}")
+        return (f"client {event.client_id}", f"{_SOURCE}{site_of(fact.source)}")
 
     def observe(self, key: str, fact: Fact) -> Iterable[Signal]:
         """Learn where a client is at home; count what is wrong."""
         event, at = fact.event, moment_of(fact.recorded_at)
-        kept = self.recall(key, at)
+        kept = (self._sources if key.startswith(_SOURCE) else self).recall(key, at)
         if type(event) is TokenIssued:
             if fact.source:
                 kept.networks.add(network_of(fact.source), at, _MONTH, _NETWORKS)
             return ()
         if type(event) is not AccessRejected or event.client_id is None:
             return ()
-        if key.startswith("source "):
+        if key.startswith(_SOURCE):
             return self._of_source(key, kept, fact, at, event.client_id)
         return self._of_client(key, kept, fact, at, event.client_id)
+
+    def state(self) -> Any:
+        """Clients, then sources."""
+        return super().state() + self._sources.state()
+
+    def restore(self, state: Any) -> None:
+        """Take up what `state` gave. Raises msgspec.ValidationError."""
+        super().restore(state)
+        sources = [key for key in self._values if key.startswith(_SOURCE)]
+        self._sources.restore([(key, self._values.pop(key)) for key in sources])
+
+    def forget(self, now: float) -> None:
+        """Drop the clients and sources for which nothing came for long."""
+        super().forget(now)
+        self._sources.forget(now)
 
     def _of_client(self, key: str, kept: _Target, fact: Fact, at: float, client: str) -> Iterable[Signal]:
         at_home = bool(fact.source) and network_of(fact.source or "") in kept.networks.seen

@@ -162,6 +162,10 @@ class Engines:
         rows = await self.sql("SELECT * FROM projection.progress WHERE name = $1", f"anomalies-{part}")
         return (rows[0]["position"], rows[0]["state"], rows[0]["reason"]) if rows else (0, "", "")
 
+    async def secret(self) -> str:
+        """What the names of consumers hold that nobody else knows."""
+        return str((await self.sql("SELECT secret FROM projection.anomaly_consumers"))[0]["secret"])
+
     async def sql(self, query: str, *arguments: object) -> list[Any]:
         """Run a query as the owner of the schema."""
         connection = await asyncpg.connect(self._database.owner_url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import msgspec
 import psycopg
 import pytest
 from click.testing import Result
@@ -16,10 +17,11 @@ from schema.streams import new_stream
 from service.anomalies.deeds import Deeds
 from service.anomalies.found import FoundError, named, read_found
 from service.anomalies.replay import replay
+from service.anomalies.role import check_settings
 from service.anomalies.telling import Teller
 from service.journal.port import Append
 from service.journal.postgres import PostgresJournal
-from service.settings import Settings, load_thresholds
+from service.settings import Settings, SettingsError, load_thresholds
 from tests.access.conftest import Run, environment, home, run
 from tests.anomalies.engine.test_telling import finding
 from tests.servers import Database
@@ -78,17 +80,31 @@ async def test_an_id_that_names_none_or_several_is_refused(journal: PostgresJour
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("show", "0000"), "there is no finding '0000'"),
-        (("replay", "--since", "1d", "--rule", "spray"), '--rule: "spray" is no rule'),
+        (("list", "--rule", "spray"), '"spray" is no rule'),
+        (("replay", "--since", "1d", "--rule", "spray"), '"spray" is no rule'),
         (("replay", "--since", "1d", "--set", "spray_acounts=1"), 'did you mean "spray_accounts"'),
-        (("replay", "--since", "1d", "--set", "spray_accounts=many"), "--set: Expected `int`, got `str`"),
+        (("replay", "--since", "1d", "--set", "spray_accounts=many"), "spray_accounts: Expected `int`, got `str`"),
         (("replay", "--since", "1d", "--set", "spray_accounts"), "expected THRESHOLD=VALUE"),
     ],
 )
-def test_mistakes_are_told(run: Run, arguments: tuple[str, ...], said: str) -> None:
-    """Exit code 1 and what is wrong."""
+def test_wrong_usage_is_told(run: Run, arguments: tuple[str, ...], said: str) -> None:
+    """Exit code 2 and what is wrong."""
     result = run("anomalies", *arguments)
-    assert (result.exit_code, said in result.output) == (1, True), result.output
+    assert (result.exit_code, said in result.output) == (2, True), result.output
+
+
+def test_a_finding_that_is_not_there_is_told(run: Run) -> None:
+    """Exit code 1 and what is wrong."""
+    result = run("anomalies", "show", "0000")
+    assert (result.exit_code, "there is no finding '0000'" in result.output) == (1, True), result.output
+
+
+@pytest.mark.parametrize("responses", ["bogus=revoke_grant", "password_spray", "password_spray=shout"])
+def test_settings_with_which_consume_would_not_start_are_refused(settings: Settings, responses: str) -> None:
+    """`up` asks this before it starts anything: a consumer that dies again and again would notice nothing."""
+    check_settings(settings)
+    with pytest.raises(SettingsError, match="TALLYSTICK_ANOMALY_RESPONSES"):
+        check_settings(msgspec.structs.replace(settings, anomaly_responses=responses))
 
 
 async def test_history_is_tried_and_nothing_appended(

@@ -13,6 +13,11 @@ import pytest
 from consumers.anomalies.contract import Signal
 from consumers.anomalies.deliveries import Undelivered
 from consumers.anomalies.findings import Told
+from consumers.anomalies.ledger import Ledger
+from consumers.anomalies.partition import durable_of
+from consumers.anomalies.partitions import Partitions
+from consumers.anomalies.verify import Verifier
+from consumers.connection import connect
 from schema.envelope import Fact, RecordedEvent
 from schema.events import AccessRejected
 from schema.streams import new_stream
@@ -20,7 +25,9 @@ from service.anomalies.found import acknowledge, read_found
 from service.journal.postgres import PostgresJournal
 from service.journal.stream import message_of
 from tests.anomalies.engine.engines import NEVER_KEPT, Engines, Threes
+from tests.nats_server import NatsServer
 from tests.relay.support import Relays, until
+from tests.servers import Database
 
 DETECTED, EXTENDED = "anomaly.detected", "anomaly.extended"
 
@@ -61,14 +68,14 @@ async def test_a_snapshot_is_gone_on_from_and_acknowledged(engines: Engines, rel
     await until(lambda: engine.state == "running")
     last = await engines.refuse("192.0.2.1", times=2)
     await until(lambda: engine._memories.kept >= last)
-    await until(lambda: _floor_is(relays, engine._memories.kept))
+    await until(lambda: _floor_is(engines, relays, engine._memories.kept))
     await engines.crash()
     engine = await engines.start(pace=NEVER_KEPT)
     await engines.refuse("192.0.2.1")
     await engines.judged(engine)
 
     assert await engines.told() == [(DETECTED, "source 192.0.2.1", 3)]
-    assert await _floor_is(relays, engine._memories.kept)
+    assert await _floor_is(engines, relays, engine._memories.kept)
 
 
 async def test_a_failed_append_is_made_up_for_before_anything_is_forgotten(engines: Engines, relays: Relays) -> None:
@@ -89,14 +96,30 @@ async def test_a_failed_append_is_made_up_for_before_anything_is_forgotten(engin
     assert await engines.told() == [(DETECTED, "source 192.0.2.1", 3)]
 
 
+def _whole(position: str, version: str) -> dict[str, str]:
+    return {
+        "ce-specversion": "1.0",
+        "ce-id": position,
+        "ce-source": "x",
+        "ce-type": "tallystick.access.rejected.v1",
+        "ce-subject": str(new_stream()),
+        "ce-time": "2026-01-01T00:00:00Z",
+        "ce-version": version,
+        "ce-actor": "x",
+        "Content-Type": "application/json",
+    }
+
+
 @pytest.mark.parametrize(
     ("subject", "headers", "data", "reason"),
     [
         ("tally.v1.access.rejected._", {}, b"garbage", "has not the headers of an event"),
         ("tally.v1.access.rejected._", {"ce-id": "1"}, b"{}", "has not the headers of an event"),
         ("tally.v1.no.such", {}, b"{}", "has not the headers of an event"),
+        ("tally.v1.access.rejected._", _whole("9" * 5_000, "1"), b"{}", "has not the headers of an event"),
+        ("tally.v1.access.rejected._", _whole("1", "9" * 5_000), b"{}", "has not the headers of an event"),
     ],
-    ids=["no headers", "few headers", "unknown type"],
+    ids=["no headers", "few headers", "unknown type", "long number", "long version"],
 )
 async def test_what_is_no_event_halts_the_engine(
     engines: Engines, relays: Relays, subject: str, headers: dict[str, str], data: bytes, reason: str
@@ -155,20 +178,74 @@ async def test_a_consumer_that_somebody_removed_is_made_anew(engines: Engines, r
     """Whoever removes, or narrows, the durable consumer does not keep an event from being judged."""
     relays.start()
     engine = await engines.start()
+    name = durable_of(1, await engines.secret())
     await engines.refuse("192.0.2.1")
     await engines.judged(engine)
     async with relays.connection() as connection:
-        await connection.request("$JS.API.CONSUMER.DELETE.TALLYSTICK.tallystick-anomalies-1")
+        await connection.request(f"$JS.API.CONSUMER.DELETE.TALLYSTICK.{name}")
     await engines.refuse("192.0.2.1")
     await engines.judged(engine)
     async with relays.connection() as connection:
-        config = {"durable_name": "tallystick-anomalies-1", "name": "tallystick-anomalies-1", "ack_policy": "none"}
+        config = {"durable_name": name, "name": name, "ack_policy": "none"}
         body = {"stream_name": "TALLYSTICK", "config": config | {"filter_subject": "tally.v1.key.>"}}
-        await connection.request("$JS.API.CONSUMER.DELETE.TALLYSTICK.tallystick-anomalies-1")
-        await connection.request("$JS.API.CONSUMER.CREATE.TALLYSTICK.tallystick-anomalies-1", body)
+        await connection.request(f"$JS.API.CONSUMER.DELETE.TALLYSTICK.{name}")
+        await connection.request(f"$JS.API.CONSUMER.CREATE.TALLYSTICK.{name}", body)
     await engines.refuse("192.0.2.1")
     await engines.judged(engine)
     assert await engines.told() == [(DETECTED, "source 192.0.2.1", 3)]
+
+
+async def test_an_auditor_takes_none_of_its_messages(engines: Engines, relays: Relays, nats: NatsServer) -> None:
+    """A push consumer that delivers where its messages would be asked for steals none: its name is not to be known."""
+    relays.start()
+    engine = await engines.start()
+    await until(lambda: engine.state == "running")
+    halted = False
+
+    async def watch() -> None:
+        nonlocal halted
+        while not halted:
+            halted = engine.state != "running"
+            await asyncio.sleep(0.005)
+
+    watching = asyncio.create_task(watch())
+    auditor = await connect(nats.audit_url, "auditor")
+    for number in range(4):
+        target = "$JS.API.CONSUMER.MSG.NEXT.TALLYSTICK.tallystick-anomalies-1"
+        config = {"name": f"evil{number}", "deliver_subject": target, "headers_only": True, "ack_policy": "explicit"}
+        body = {"stream_name": "TALLYSTICK", "config": {**config, "deliver_policy": "new"}, "action": "create"}
+        answer = await auditor.request(f"$JS.API.CONSUMER.CREATE.TALLYSTICK.evil{number}", body)
+        assert b'"error"' not in answer.data
+    for _ in range(4):
+        await engines.refuse("192.0.2.1", times=3)
+        await engines.judged(engine)
+    watching.cancel()
+    await auditor.close()
+    assert not halted
+    assert (DETECTED, "source 192.0.2.1", 3) in await engines.told()
+
+
+async def test_consumers_whose_names_are_known_are_removed(
+    engines: Engines, relays: Relays, database: Database, nats: NatsServer
+) -> None:
+    """What an earlier version made under a name that anybody knows goes when a process takes the first partition."""
+    relays.start()
+    engine = await engines.start()
+    await until(lambda: engine.state == "running")
+    await engines.crash()
+    old = "tallystick-anomalies-1"
+    async with relays.connection() as connection:
+        body = {"stream_name": "TALLYSTICK", "config": {"durable_name": old, "name": old, "ack_policy": "all"}}
+        await connection.request(f"$JS.API.CONSUMER.CREATE.TALLYSTICK.{old}", body)
+
+    async def idle(ledger: Ledger) -> None:
+        await ledger.lost.wait()
+
+    partitions = Partitions(database.service_url, nats.url, 1, idle, look=0.05)
+    running = asyncio.create_task(partitions.run())
+    await until_true(lambda: _names(relays), [durable_of(1, await engines.secret())])
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_poison_halts_and_is_never_skipped(engines: Engines, relays: Relays) -> None:
@@ -193,6 +270,26 @@ async def test_poison_halts_and_is_never_skipped(engines: Engines, relays: Relay
             return () if fact.event.error == "poison" else super().observe(key, fact)
 
     await engines.judged(await engines.start(make_rules=lambda: [Better()]))
+    assert await engines.told() == [(DETECTED, "source 192.0.2.1", 3)]
+
+
+async def test_a_mistake_of_the_program_halts_and_is_tried_again(
+    engines: Engines, relays: Relays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong between stream and rules is told, ends nothing, and costs no event."""
+    relays.start()
+    engine = await engines.start()
+    await until(lambda: engine.state == "running")
+
+    async def mistaken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Verifier, "verified", mistaken)
+        await engines.refuse("192.0.2.1", times=3)
+        await until(lambda: engine.state == "halted")
+        assert engine.reason == "it stopped by a mistake of this program (ZeroDivisionError); the log says more"
+    await engines.judged(engine)
     assert await engines.told() == [(DETECTED, "source 192.0.2.1", 3)]
 
 
@@ -270,9 +367,16 @@ async def until_true(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
     await until(is_so)
 
 
-async def _floor_is(relays: Relays, position: int) -> bool:
+async def _names(relays: Relays) -> list[str]:
     async with relays.connection() as connection:
-        answer = await connection.request("$JS.API.CONSUMER.INFO.TALLYSTICK.tallystick-anomalies-1")
+        answer = await connection.request("$JS.API.CONSUMER.NAMES.TALLYSTICK")
+    return list(msgspec.json.decode(answer.data)["consumers"])
+
+
+async def _floor_is(engines: Engines, relays: Relays, position: int) -> bool:
+    name = durable_of(1, await engines.secret())
+    async with relays.connection() as connection:
+        answer = await connection.request(f"$JS.API.CONSUMER.INFO.TALLYSTICK.{name}")
     return bool(msgspec.json.decode(answer.data)["ack_floor"]["stream_seq"] == position)
 
 

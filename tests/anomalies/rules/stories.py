@@ -38,6 +38,30 @@ def reused() -> History:
     return history.write(detected, ABROAD, grant_stream(1))
 
 
+def _reuse(history: History, source: str) -> History:
+    detected = TokenReuseDetected(client_id="app", kind="refresh_token", generation=1, user_agent="App/5.1")
+    return history.write(detected, source, grant_stream(1))
+
+
+def reused_by_the_owner() -> History:
+    """The thief rotates first, with whatever tool; the owner comes with the old one."""
+    history = History().grant(1, "ann")
+    history.every(DAY, 9, lambda: history.refresh(1, "ann")).refresh(1, "ann", ABROAD, user_agent=CURL)
+    return _reuse(history.wait(HOUR), HOME)
+
+
+def reused_by_a_lookalike() -> History:
+    """The thief is late, and looks like the owner, in another network."""
+    history = History().grant(1, "ann")
+    return _reuse(history.every(DAY, 9, lambda: history.refresh(1, "ann")), ABROAD)
+
+
+def answer_never_came() -> History:
+    """A phone never got the answer to a refresh, and comes hours later with the old token, at home."""
+    history = History().grant(1, "ann")
+    return _reuse(history.every(DAY, 9, lambda: history.refresh(1, "ann")), HOME)
+
+
 def replayed() -> History:
     """A rotation is repeated within seconds, by a tool somewhere else."""
     history = History().grant(1, "ann").wait(DAY).refresh(1, "ann").wait(3)
@@ -319,6 +343,39 @@ def deploy() -> History:
     return history.every(5 * MINUTE, 24, history.token)
 
 
+def holiday() -> History:
+    """A client that works on weekdays learns a week with a holiday in it, and works on that day of the next week."""
+    history = History()
+    for day in range(16):
+        tokens = 0 if day % 7 >= 5 or day == 1 else 240
+        history.wait(8 * HOUR).every(2 * MINUTE, tokens, history.token).wait(8 * HOUR + (0 if tokens else 8 * HOUR))
+    return history
+
+
+def new_home() -> History:
+    """A television, which never moved, is in another network."""
+    history = History()
+    for number in range(9 * 24):
+        history.grant(number % 3, f"person {number % 3}", client="tv").wait(HOUR)
+    return history.observed(1, home(7), "tv", "person 1", user_agent="App/5.1")
+
+
+def restart() -> History:
+    """Thirty hosts restart within two minutes."""
+    history = settled()
+    history.every(4, 30, history.token)
+    return history.every(15 * MINUTE, 24, history.token)
+
+
+def books_closed() -> History:
+    """A client that works as people do has three times as much to do on the last day of a month."""
+    history = History()
+    for day in range(30):  # from the second of a month of 31 days
+        tokens, gap = (180, 160) if day >= 28 else (60, 480)
+        history.wait(8 * HOUR).every(gap, tokens, history.token).wait(8 * HOUR)
+    return history
+
+
 def by_day() -> History:
     """A client that is busy in the mornings alone, week after week."""
     history = History()
@@ -559,7 +616,7 @@ def journey() -> History:
 
 
 ATTACKS: dict[str, tuple[Story, ...]] = {
-    "refresh_token_reuse": (reused,),
+    "refresh_token_reuse": (reused, reused_by_the_owner, reused_by_a_lookalike),
     "refresh_token_replay": (replayed, replayed_by_a_lookalike, refreshed_by_another_client),
     "use_after_revocation": (revoked_and_used, revoked_and_used_patiently),
     "token_elsewhere": (token_abroad, token_abroad_once),
@@ -586,10 +643,12 @@ INNOCENT: tuple[Story, ...] = (
     settled,
     used,
     answer_lost,
+    answer_never_came,
     revoked_and_noticed,
     on_the_way,
     token_within_the_house,
     people_on_the_move,
+    new_home,
     conference,
     back_end,
     rotated_secret,
@@ -598,6 +657,9 @@ INNOCENT: tuple[Story, ...] = (
     given_more,
     young_client_asks,
     deploy,
+    restart,
+    books_closed,
+    holiday,
     by_day,
     weekly,
     moved,

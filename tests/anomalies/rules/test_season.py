@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import msgspec
+
 from consumers.anomalies.season import HOUR, Measure, Season
 
 MEASURE = Measure(ratio=1.2, deviations=5, floor=12, peak=0.3, warm_hours=168)
@@ -50,13 +52,13 @@ def test_an_attack_does_not_become_what_is_usual() -> None:
 
 
 def test_a_busy_day_is_no_attack() -> None:
-    """Where hour after hour is somewhat busier, the limit follows; a leap out of it is seen."""
+    """Where hour after hour is somewhat busier, the limit follows; a leap is seen while it is within the hour."""
     season = Season()
     week_of(season, 1, 20)
     slowly = {hour: min(60, 20 + 4 * (hour - 40)) for hour in range(40, 60)}
 
     assert week_of(season, 2, 20, slowly) == []
-    assert week_of(season, 3, 20, slowly | {59: 200}) == [59]
+    assert week_of(season, 3, 20, slowly | {59: 200}) == [59, 60]
 
 
 def test_half_an_hour_in_each_of_two_hours_adds_up() -> None:
@@ -75,3 +77,31 @@ def test_years_of_silence_are_nothing() -> None:
     week_of(season, 1, 20)
 
     assert week_of(season, 500, 1) == []
+
+
+def test_a_moment_is_no_burst() -> None:
+    """Of as many, those that are spread over minutes are unusual, those of one moment are not; a great many are."""
+    measure = msgspec.structs.replace(MEASURE, moment=60.0)
+
+    def unusual(number: int, apart: int) -> bool:
+        season = Season()
+        week_of(season, 1, 5)
+        at = 2 * WEEK * HOUR
+        return sum(season.add(at + apart * step, 1, measure) for step in range(number)) > 0
+
+    assert [unusual(40, 30), unusual(40, 1), unusual(90, 1)] == [True, False, True]
+
+
+def test_when_books_are_closed_more_is_usual_for_who_rests() -> None:
+    """Thrice as much is not unusual on the last day of a month for a client with nights; for one without it is."""
+    measure = msgspec.structs.replace(MEASURE, closing=3.0)
+    last_day = 30 * 24  # 31 January 1970, a Saturday, like the second and third
+
+    def unusual(night: int) -> bool:
+        season, steps = Season(), [False]
+        for hour in range(1, last_day + 13):
+            number = 60 if hour == last_day + 12 else 20 if 8 <= hour % 24 <= 20 else night
+            steps = [season.add(hour * HOUR + 7 * step, 1, measure) for step in range(number)]
+        return any(steps)
+
+    assert [unusual(0), unusual(20)] == [False, True]
