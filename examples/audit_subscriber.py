@@ -4,8 +4,8 @@
     AUDIT_NATS_URL=nats://audit:…@127.0.0.1:4222 python examples/audit_subscriber.py
     … python examples/audit_subscriber.py --durable refusals --type access.rejected --client billing-worker
 
-Events come one by one, in order, and each is acknowledged once `handle` has returned. Start it again and it goes on where
-it was left, so an event may come twice: act once on each position.
+Events come one by one, in order, and each is acknowledged once `handle` has returned. Start it again and it goes on
+where it was left, so an event may come twice: act once on each position.
 """
 
 from __future__ import annotations

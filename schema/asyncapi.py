@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from schema.envelope import NO_CLIENT, RecordedEvent, client_of, headers_of, subject_of
+from schema.envelope import NO_CLIENT, Context, RecordedEvent, client_of, headers_of, subject_of
 from schema.events import EVENT_TYPES, Event, decode
 from schema.json_schemas import OPEN, description_of, file_name
 from schema.streams import KEYS_STREAM, entity_stream
@@ -25,6 +25,9 @@ _ENTITIES = {
     "account": ("account", "name"),
     "webhook": ("webhook", "name"),
 }
+_OF_OPERATORS = frozenset(("resource", "role", "client", "webhook"))
+_BY_OPERATORS = frozenset(f"account.{what}" for what in ("registered", "disabled", "enabled", "removed"))
+_OF_PEOPLE = frozenset(("account", "session", "consent"))
 _ABOUT = """\
 Tallystick publishes every event that it has committed to the NATS JetStream stream `TALLYSTICK`, in commit order and \
 without gaps: event N has the stream sequence N. Operations are seen from Tallystick, which sends; who subscribes \
@@ -35,6 +38,7 @@ receives, by a consumer on the stream. Headers are CloudEvents 1.0 in binary mod
 def recorded_example(body: bytes, event_type: str) -> RecordedEvent:
     """A recorded event with that body, as an example."""
     event = decode(event_type, body)
+    by = _cause(event)
     return RecordedEvent(
         position=42,
         stream=_stream_of(event),
@@ -42,11 +46,26 @@ def recorded_example(body: bytes, event_type: str) -> RecordedEvent:
         type=event_type,
         client=client_of(event),
         data=body.decode(),
-        actor=client_of(event) if client_of(event) != NO_CLIENT else "tallystick",
-        source="192.0.2.7",
-        trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        actor=by.actor,
+        source=by.source,
+        trace=by.trace,
         recorded_at=dt.datetime(2026, 1, 1, 0, 0, 0, 250_000, dt.UTC),
     )
+
+
+def _cause(event: Event) -> Context:
+    """Who causes such an event, most often: an operator, a rule or the service itself has no address."""
+    kind, what = event.TYPE.split(".", 1)
+    if event.TYPE in _BY_OPERATORS or kind in _OF_OPERATORS:
+        return Context("webhook:siem" if event.TYPE == "webhook.disabled" else "cli:operator")
+    if kind == "anomaly":
+        return Context("cli:operator" if what == "acknowledged" else f"rule:{getattr(event, 'rule', '')}")
+    if kind in {"key", "usage", "logout"}:
+        return Context()
+    subject = getattr(event, "subject", None)
+    by_person = subject and (kind in _OF_PEOPLE or what in {"granted", "denied", "approved"})
+    by = NO_CLIENT if event.TYPE == "login.failed" else f"account:{subject}" if by_person else client_of(event)
+    return Context(by, "192.0.2.7", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 
 
 def document(examples: Mapping[str, bytes]) -> dict[str, Any]:

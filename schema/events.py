@@ -764,6 +764,7 @@ class AnomalyAcknowledged(Event, frozen=True, kw_only=True):
     rule: str
     note: str = ""
     client_id: str | None = None
+    about: str = ""
 
 
 EVENT_TYPES: dict[str, type[Event]] = {

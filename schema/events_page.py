@@ -39,6 +39,19 @@ of the event, the history that it belongs to (a grant, a client, an account, …
 from 1. `ce-actor` says who caused it, `ce-sourceaddress` from where and `traceparent` within which trace, the last
 two where they are known.
 
+**Actors.** `ce-actor` has one of these forms. What somebody at a command line, a rule, the service or a webhook did has
+no source address.
+
+| actor | who |
+|---|---|
+| `billing-worker` | the client of that id, which has proved who it is, or needs no proof |
+| `_` | a caller that has not shown who it is |
+| `account:<subject>` | a person who is signed in, or who shows a factor |
+| `cli:<login>` | whoever ran a command, by the login of the operating system; `cli:uid-<number>` where it has no name |
+| `rule:<name>` | a rule of the anomalies: its findings, and what was done about them by policy |
+| `webhook:<name>` | a webhook that was disabled by what its receiver answered |
+| `tallystick` | the service by itself: keys, counts of use, sessions that it ends |
+
 **`_` for the client.** The last word of the subject is the id of the registered client that the event is about. Where
 it is about none, it is `_`: a client that a caller merely claims to be never makes a subject.
 

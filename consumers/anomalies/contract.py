@@ -49,6 +49,9 @@ class Rule(Protocol):
     def observe(self, key: str, fact: Fact) -> Iterable[Signal]:
         """Fold a fact into one key of it."""
 
+    def acknowledged(self, about: str) -> None:
+        """A person has seen the finding about this: what comes speaks by itself, without what came before."""
+
     def state(self) -> Any:
         """All that was learned, as something that msgspec encodes."""
 

@@ -70,6 +70,7 @@ class Judge:
                 told += filter(None, map(self.findings.note, signals))
         if isinstance(fact.event, AnomalyAcknowledged):
             self.findings.acknowledged(fact.stream)
+            self._acknowledged(fact.event)
         self._went_on(fact)
         return told
 
@@ -78,6 +79,8 @@ class Judge:
         for rule in self._of_type.get(type(fact.event), ()):
             if rule.name in names:
                 self._signals(rule, fact)
+        if isinstance(fact.event, AnomalyAcknowledged) and fact.event.rule in names:
+            self._acknowledged(fact.event)
         self._went_on(fact)
 
     def state(self) -> State:
@@ -114,6 +117,12 @@ class Judge:
             place = f"event {fact.position} ({fact.event.TYPE})"
             raise Poison(f"{place} cannot be judged by the rule {rule.name}: {what}") from error
         return signals
+
+    def _acknowledged(self, event: AnomalyAcknowledged) -> None:
+        """What a person has seen speaks for no finding more."""
+        rule = self.rules.get(event.rule)
+        if rule is not None and event.about:
+            rule.acknowledged(event.about)
 
     def _replace(self, rule: Rule) -> None:
         before = self.rules[rule.name]

@@ -6,7 +6,7 @@ import datetime as dt
 from collections import OrderedDict
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -30,9 +30,19 @@ def grant_key(stream: UUID) -> str:
 
 
 class Kept(msgspec.Struct):
-    """What is kept of one key. `seen_at` is when something was last folded into it, in seconds since 1970."""
+    """What is kept of one key. `seen_at` is when something was last folded into it, in seconds since 1970.
 
+    `COUNTS` names the fields that add up what speaks for abuse; the others are what is usual.
+    """
+
+    COUNTS: ClassVar[tuple[str, ...]] = ("trail",)
     seen_at: float = 0.0
+
+    def begin_anew(self) -> None:
+        """Let go of what spoke for abuse so far: a person has seen it. What is usual stays."""
+        fresh = type(self)()
+        for name in self.COUNTS:
+            setattr(self, name, getattr(fresh, name))
 
 
 V = TypeVar("V", bound=Kept)
@@ -83,6 +93,12 @@ class Keyed(Generic[V]):
         values, since = self._values, now - self._span
         while values and next(iter(values.values())).seen_at < since:
             values.popitem(last=False)
+
+    def acknowledged(self, about: str) -> None:
+        """Count anew what a finding was about."""
+        value = self._values.get(about)
+        if value is not None:
+            value.begin_anew()
 
     def signal(self, fact: Fact, about: str, severity: Severity, summary: str, **named: Any) -> Signal:
         """A signal of this rule whose deciding event is the fact."""

@@ -66,6 +66,10 @@ class Habit(Kept):
     pending: dict[str, Newcomer] = msgspec.field(default_factory=dict)
     novelties: list[float] = msgspec.field(default_factory=list)
 
+    def begin_anew(self) -> None:
+        """Forget the newcomers that were spoken of: who comes again is new again."""
+        self.pending = {name: newcomer for name, newcomer in self.pending.items() if not newcomer.told}
+
     def meet(self, name: str, fact: Fact, at: float, manners: Manners) -> bool:
         """One came; whether it is a newcomer that is spoken of from now on, or was before."""
         if not self.began:

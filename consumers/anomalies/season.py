@@ -72,6 +72,10 @@ class Season(msgspec.Struct):
             return False
         return lately > measure.moment or self._is_spread(at)
 
+    def begin_anew(self) -> None:
+        """Let go of what came in this hour and was too much before it; what is usual stays."""
+        self.count, self.before, self.minutes = 0.0, 0.0, []
+
     def lately(self, at: float) -> float:
         """How many came in this hour, and about how many too many in those of the sixty minutes that are before it."""
         past = (at - self.hour * HOUR) / HOUR

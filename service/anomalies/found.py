@@ -96,7 +96,7 @@ def named(found: Iterable[Found], text: str) -> Found:
 
 async def acknowledge(journal: Journal, finding: Found, note: str) -> bool:
     """Say that somebody has seen a finding; False where it was acknowledged before. Raises JournalUnavailable."""
-    event = AnomalyAcknowledged(rule=finding.rule, note=note, client_id=finding.client_id)
+    event = AnomalyAcknowledged(rule=finding.rule, note=note, client_id=finding.client_id, about=finding.about)
     while True:
         recorded = await journal.read_stream(finding.id)
         if any(each.type == AnomalyAcknowledged.TYPE for each in recorded):

@@ -17,6 +17,8 @@ from service.journal.told import as_object, time_of
 _TOLD = (
     *("endpoint", "error", "reason", "claimed_client", "token_id", "number", "subject", "audience", "scope"),
     *("method", "amr", "session", "grant_type", "generation", "redirect_uri"),
+    *("rule", "severity", "response", "target", "done", "detail", "summary", "note"),
+    *("source", "issued_from", "minute", "count", "via", "after", "last", "filters", "url", "types", "clients"),
     *("uri", "name", "kid", "alg", "auth_method", "grants", "resources", "introspects", "role", "roles", "scopes"),
 )
 _RED = ("rejected", "failed", "reuse_detected", "denied")
@@ -56,8 +58,15 @@ def page(event: RecordedEvent) -> str:
 def _facts(event: RecordedEvent) -> str:
     """What callers claimed is among the facts: nothing in them may steer the terminal."""
     data = msgspec.json.decode(event.data)
+    if event.type == "usage.recorded":
+        data["count"] = sum(each["count"] for each in data.get("introspections", ()))
     facts = ((name, data.get(name)) for name in _TOLD)
-    return " ".join(f"{name}={visible(_shown(fact))}" for name, fact in facts if fact and fact != event.client)
+    return " ".join(f"{name}={visible(_shown(fact))}" for name, fact in facts if _tells(fact, event))
+
+
+def _tells(fact: Any, event: RecordedEvent) -> bool:
+    """Whether there is something to it; that nothing was done is."""
+    return fact is False or bool(fact and fact != event.client)
 
 
 def _shown(value: Any) -> str:

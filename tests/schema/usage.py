@@ -77,5 +77,7 @@ USAGE: tuple[events.Event, ...] = (
         detail="revoked already",
         client_id="billing-worker",
     ),
-    events.AnomalyAcknowledged(rule="password_spray", note="a penetration test", client_id="billing-worker"),
+    events.AnomalyAcknowledged(
+        rule="password_spray", note="a penetration test", client_id="billing-worker", about="source 192.0.2.7"
+    ),
 )

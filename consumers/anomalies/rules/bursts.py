@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -19,9 +20,15 @@ _UNKNOWN = frozenset({"token_unknown", "token_malformed", "token_of_other_audien
 
 
 class _Client(Kept):
+    COUNTS: ClassVar[tuple[str, ...]] = ("trail", "positions")
     season: Season = msgspec.field(default_factory=Season)
     trail: Trail = msgspec.field(default_factory=Trail)
     positions: list[int] = msgspec.field(default_factory=list)
+
+    def begin_anew(self) -> None:
+        """Let go of what was too much."""
+        super().begin_anew()
+        self.season.begin_anew()
 
 
 class _Burst(Keyed[_Client]):

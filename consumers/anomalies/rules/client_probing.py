@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -33,6 +34,7 @@ class _Names(Kept):
     `sites` the longest unseen is first.
     """
 
+    COUNTS: ClassVar[tuple[str, ...]] = ("rare", "trail")
     began: float = 0.0
     names: Distinct = msgspec.field(default_factory=Distinct)
     asked_by: dict[str, list[str]] = msgspec.field(default_factory=dict)
@@ -88,6 +90,17 @@ class ClientProbing(Keyed[_Names]):
         if everywhere >= self._everywhere:
             return (self._speak(_EVERYWHERE, kept.trail, everywhere, "from several addresses", fact),)
         return ()
+
+    def acknowledged(self, about: str) -> None:
+        """Count anew what came from one place, or all: the names of a place are among those of all."""
+        kept = self.known(_EVERYWHERE)
+        if kept is None:
+            return
+        kept.begin_anew()
+        if about == _EVERYWHERE:
+            kept.sites = {}
+        else:
+            kept.sites.pop(about.removeprefix("source "), None)
 
     def _is_common(self, kept: _Names, name: str, where: str, at: float) -> bool:
         kept.names.add(name, at, _MONTH, _NAMES)

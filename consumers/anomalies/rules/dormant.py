@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from consumers.anomalies.contract import Signal
 from consumers.anomalies.memory import Kept, Keyed, lasting, moment_of
@@ -18,6 +19,7 @@ _LONGER = 2.5
 
 
 class _Client(Kept):
+    COUNTS: ClassVar[tuple[str, ...]] = ()
     last: float = 0.0
     longest: float = 0.0
     network: str = ""

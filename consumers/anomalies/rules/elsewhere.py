@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -24,6 +25,7 @@ _AN_HOUR = 3_600.0
 class _Client(Kept):
     """`public` is whether it runs on people's own devices, which go where people go."""
 
+    COUNTS: ClassVar[tuple[str, ...]] = ("told",)
     began: float = 0.0
     public: bool = False
     networks: Distinct = msgspec.field(default_factory=Distinct)

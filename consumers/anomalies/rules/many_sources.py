@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -17,6 +18,7 @@ _DAY = 86_400.0
 
 
 class _Grant(Kept):
+    COUNTS: ClassVar[tuple[str, ...]] = ("networks", "trail")
     networks: Distinct = msgspec.field(default_factory=Distinct)
     trail: Trail = msgspec.field(default_factory=Trail)
 

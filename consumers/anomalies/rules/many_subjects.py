@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -19,6 +20,7 @@ _MONTH = 2_592_000.0
 class _Source(Kept):
     """`used` are people whose tokens came from here of late, `at_home` those who got tokens or signed in here."""
 
+    COUNTS: ClassVar[tuple[str, ...]] = ("used", "trail")
     used: Distinct = msgspec.field(default_factory=Distinct)
     at_home: Distinct = msgspec.field(default_factory=Distinct)
     trail: Trail = msgspec.field(default_factory=Trail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -24,6 +25,7 @@ class _Client(Kept):
     `allowed` is what the settings name, `expected` what a change of them added of late, with when.
     """
 
+    COUNTS: ClassVar[tuple[str, ...]] = ("told",)
     began: float = 0.0
     asked: dict[str, float] = msgspec.field(default_factory=dict)
     known: dict[str, float] = msgspec.field(default_factory=dict)

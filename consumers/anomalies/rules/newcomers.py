@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -61,6 +62,7 @@ class _Newcomers(Keyed[V]):
 class _House(Kept):
     """Every machine client, the longest unseen first, and of each network some clients that are at home in it."""
 
+    COUNTS: ClassVar[tuple[str, ...]] = ()
     clients: dict[str, _Client] = msgspec.field(default_factory=dict)
     networks: dict[str, list[str]] = msgspec.field(default_factory=dict)
 
@@ -122,6 +124,13 @@ class NewNetwork(_Newcomers[_House]):
             return ()
         what = f"from {fact.source}, in a network new for it" + (f", by {software}, new as well" if stranger else "")
         return (self._told(event.client_id, "high" if stranger else "medium", what, newcomer, fact),)
+
+    def acknowledged(self, about: str) -> None:
+        """Forget the newcomers of a client that were spoken of."""
+        house = self.known(_ALL)
+        client = house.clients.get(about.removeprefix("client ")) if house is not None else None
+        if client is not None:
+            client.networks.begin_anew()
 
     def _beside(self, name: str, habit: Habit, before: float, fact: Fact, at: float) -> Iterable[Signal]:
         for network in habit.beside(before, at, self._manners):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -21,6 +22,7 @@ _SPREAD = 3
 class Sprayed(Kept):
     """Accounts that failed from a place and did not sign in there since, and those that did sign in."""
 
+    COUNTS: ClassVar[tuple[str, ...]] = ("failed", "sites", "trail")
     failed: Distinct = msgspec.field(default_factory=Distinct)
     good: Distinct = msgspec.field(default_factory=Distinct)
     sites: Distinct = msgspec.field(default_factory=Distinct)

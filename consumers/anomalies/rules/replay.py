@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -24,6 +25,7 @@ _STALE = frozenset({"refresh_token_expired", "refresh_token_idle", _OTHER_CLIENT
 class _Grant(Kept):
     """Of a grant; of a person only `known` are used, the networks that they get tokens in, and `began`."""
 
+    COUNTS: ClassVar[tuple[str, ...]] = ("retries", "strange")
     began: float = 0.0
     known: Distinct = msgspec.field(default_factory=Distinct)
     network: str = ""
@@ -86,9 +88,10 @@ class RefreshTokenReplay(Keyed[_Grant]):
             return ()
         if at - person.began < self._warm:
             return ()
-        person.strange.add(fact, at, _DAY, self._replays)
+        strange = Trail()
+        strange.add(fact, at, _DAY, 1)
         about, how = f"grant {fact.stream}", f"was repeated at {fact.source}, in a network new for its person"
-        return (self._speak(about, "medium", event.client_id, how, person.strange, fact),)
+        return (self._speak(about, "medium", event.client_id, how, strange, fact),)
 
     def _retried(self, key: str, grant: _Grant, event: TokenRefreshed, fact: Fact, at: float) -> Iterable[Signal]:
         grant.retries.add(fact, at, _DAY, self._replays)

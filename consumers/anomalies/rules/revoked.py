@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -24,6 +25,7 @@ _FROM_HOLDER = frozenset({"token", "userinfo", "revoke"})
 
 
 class _Grant(Kept):
+    COUNTS: ClassVar[tuple[str, ...]] = ("trail", "strange")
     revoked_at: float = 0.0
     networks: list[str] = msgspec.field(default_factory=list)
     trail: Trail = msgspec.field(default_factory=Trail)

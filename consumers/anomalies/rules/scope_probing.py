@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -31,6 +32,7 @@ _REFUSED = frozenset(
 
 
 class _Prober(Kept):
+    COUNTS: ClassVar[tuple[str, ...]] = ("asked", "trail")
     asked: Distinct = msgspec.field(default_factory=Distinct)
     trail: Trail = msgspec.field(default_factory=Trail)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ WRONG = frozenset({"bad_secret", "bad_assertion_signature", "assertion_issuer_or
 
 
 class _Target(Kept):
+    COUNTS: ClassVar[tuple[str, ...]] = ("trail", "own", "clients")
     trail: Trail = msgspec.field(default_factory=Trail)
     own: Trail = msgspec.field(default_factory=Trail)
     clients: Distinct = msgspec.field(default_factory=Distinct)
@@ -80,6 +81,11 @@ class ClientSecretGuessing(Keyed[_Target]):
         if key.startswith(_SOURCE):
             return self._of_source(key, kept, fact, at, event.client_id)
         return self._of_client(key, kept, fact, at, event.client_id)
+
+    def acknowledged(self, about: str) -> None:
+        """Count anew what a finding was about."""
+        super().acknowledged(about)
+        self._sources.acknowledged(about)
 
     def state(self) -> Any:
         """Clients, then sources."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -25,6 +26,7 @@ _AN_HOUR = 3_600.0
 class _Target(Kept):
     """`home` are networks of success, of an account or a client; at an address, `good` are those who succeed there."""
 
+    COUNTS: ClassVar[tuple[str, ...]] = ("failed", "trail")
     home: Distinct = msgspec.field(default_factory=Distinct)
     good: Distinct = msgspec.field(default_factory=Distinct)
     failed: Distinct = msgspec.field(default_factory=Distinct)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -22,11 +23,18 @@ _NETWORKS = 512
 
 
 class _SignIn(Kept):
+    COUNTS: ClassVar[tuple[str, ...]] = ("networks", "trail")
     unknown: Season = msgspec.field(default_factory=Season)
     failing: Season = msgspec.field(default_factory=Season)
     names: Distinct = msgspec.field(default_factory=Distinct)
     networks: Distinct = msgspec.field(default_factory=Distinct)
     trail: Trail = msgspec.field(default_factory=Trail)
+
+    def begin_anew(self) -> None:
+        """Let go of what was too much; names that failed within the month stay known."""
+        super().begin_anew()
+        self.unknown.begin_anew()
+        self.failing.begin_anew()
 
 
 class CredentialStuffing(Keyed[_SignIn]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -25,6 +26,7 @@ _WARM_UPS = 2
 class _Person(Kept):
     """Where a person was last, and on how many days in which country."""
 
+    COUNTS: ClassVar[tuple[str, ...]] = ("at", "source", "position", "place")
     began: float = 0.0
     at: float = 0.0
     source: str = ""
