@@ -87,7 +87,7 @@ def test_the_example_has_no_mistake() -> None:
     document = read_document(Path(__file__).parents[2] / "examples" / "access.yaml")
     plan = plan_document(document, AccessModel(), prune=False)
     needing = [step.name for step in plan.steps if step.needs_secret]
-    assert needing == ["billing-worker", "users-api", "payments-api", "web-app"]
+    assert needing == ["billing-worker", "users-api", "payments-api", "auditor", "web-app"]
 
 
 PEOPLES = """\

@@ -169,7 +169,7 @@ def test_a_pruned_role_is_nobodys(run: Run, database: Database, tmp_path: Any) -
     run("role", "add", "reader")
     run("account", "add", "zoe", "--role", "reader")
     (tmp_path / "access.yaml").write_text("resources: []\n")
-    assert run("apply", tmp_path / "access.yaml", "--prune").stdout.startswith("- role reader\n")
+    assert "- role reader\n" in run("apply", tmp_path / "access.yaml", "--prune").stdout
     run("role", "add", "reader")
     assert shown(run, "zoe")["roles"] == []
 

@@ -70,6 +70,10 @@ class Threes:
             ),
         )
 
+    def acknowledged(self, about: str) -> None:
+        """It begins anew."""
+        self.counts.pop(about, None)
+
     def state(self) -> Any:
         """The counts."""
         return self.counts

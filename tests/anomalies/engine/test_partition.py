@@ -341,7 +341,7 @@ async def test_partitions_find_together_what_one_finds(engines: Engines, relays:
 
 
 async def test_an_acknowledged_finding_is_over(engines: Engines, relays: Relays, journal: PostgresJournal) -> None:
-    """What a rule sees of the same thing after a person acknowledged the finding is a new one."""
+    """What a rule sees of the same thing after a person acknowledged the finding is a new one, of new evidence."""
     relays.start()
     engine = await engines.start()
     await until(lambda: engine.state == "running")
@@ -351,11 +351,14 @@ async def test_an_acknowledged_finding_is_over(engines: Engines, relays: Relays,
     assert await acknowledge(journal, finding, "it was us")
     assert not await acknowledge(journal, finding, "again")
     await engines.judged(engine)
+    await engines.refuse("192.0.2.1", times=2)
+    await engines.judged(engine)
+    assert len(await read_found(journal)) == 1
     await engines.refuse("192.0.2.1")
     await engines.judged(engine)
     first, second = await read_found(journal)
     assert (first.acknowledged, first.note, first.count) == (True, "it was us", 3)
-    assert (second.acknowledged, second.count) == (False, 4)
+    assert (second.acknowledged, second.count) == (False, 3)
 
 
 async def until_true(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
