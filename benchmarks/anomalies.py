@@ -16,16 +16,15 @@ import os
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import asyncpg
 import psutil
 
-from benchmarks.mix import Mix
+from benchmarks.mix import Mix, batches
 from consumers.anomalies.judge import Share, State, encode
 from consumers.anomalies.ledger import Ledger
 from consumers.anomalies.partition import Partition
@@ -36,13 +35,11 @@ from service.anomalies.telling import Teller
 from service.embedded.servers import embedded_servers
 from service.journal.append_batch import arrays_of
 from service.journal.leader import Leader
-from service.journal.port import Append
 from service.journal.postgres import APPEND, PostgresJournal
 from service.journal.relay import Relay
 from service.journal.stream import Stream
 from tests.servers import Database, Servers, _make_template, fresh_database
 
-BATCH = 1_000
 MONTH = 2_592_000.0
 _SPREAD = "UPDATE journal.events SET recorded_at = now() - make_interval(secs => $1 * (1 - position / $2::float8))"
 # So that the engine begins there and not at the journal's head.
@@ -118,25 +115,11 @@ async def _fill(owner: asyncpg.Connection[Any], options: Options) -> int:
     began, filled = time.perf_counter(), 0
     await owner.execute("SET synchronous_commit = off")
     append = await owner.prepare(APPEND)
-    for batch in _batches(Mix(options.seed), options.events):
+    for batch in batches(Mix(options.seed), options.events):
         await append.fetchrow(*arrays_of(batch))
         filled += sum(len(request.events) for request in batch)
     print(f"{filled:,} events appended in {time.perf_counter() - began:.0f} s", flush=True)
     return filled
-
-
-def _batches(mix: Mix, events: int) -> Iterator[list[Append]]:
-    """Requests, each of one stream, of which a batch has no two."""
-    batch: dict[UUID, Append] = {}
-    made = 0
-    while made < events:
-        request = mix.request()
-        if request.stream in batch or len(batch) == BATCH:
-            yield list(batch.values())
-            batch = {}
-        batch[request.stream] = request
-        made += len(request.events)
-    yield list(batch.values())
 
 
 async def _relay(database: Database, nats_url: str, filled: int) -> None:

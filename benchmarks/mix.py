@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,8 @@ from schema import events
 from schema.envelope import Context
 from schema.streams import client_stream, new_stream
 from service.journal.port import Append
+
+BATCH = 1_000
 
 MACHINES, APPLICATIONS, APIS, PEOPLE, HOSTS = 300, 40, 25, 20_000, 2_000
 OPEN_GRANTS = 20_000
@@ -215,3 +217,17 @@ class Mix:
 
 def _api(number: int) -> str:
     return f"https://api-{number}.example.com"
+
+
+def batches(mix: Mix, events: int) -> Iterator[list[Append]]:
+    """Requests, each of one stream, of which a batch has no two."""
+    batch: dict[UUID, Append] = {}
+    made = 0
+    while made < events:
+        request = mix.request()
+        if request.stream in batch or len(batch) == BATCH:
+            yield list(batch.values())
+            batch = {}
+        batch[request.stream] = request
+        made += len(request.events)
+    yield list(batch.values())

@@ -15,23 +15,20 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import asyncpg
 import psutil
 import uvloop
 
-from benchmarks.mix import Mix
+from benchmarks.mix import Mix, batches
 from projections.runner import Runner, rebuild
 from projections.usage import usage_projection
 from service.journal.append_batch import arrays_of
-from service.journal.port import Append
 from service.journal.postgres import APPEND
 from tests.servers import Database, fresh_database, running_servers
 
 KEPT = 7 * 86_400
-BATCH = 1_000
 
 
 class Options(NamedTuple):
@@ -74,26 +71,12 @@ async def _run(database: Database, options: Options) -> None:
 async def _fill(owner: asyncpg.Connection[Any], options: Options) -> int:
     began, filled = time.perf_counter(), 0
     append = await owner.prepare(APPEND)
-    for batch in _batches(Mix(options.seed), options.events):
+    for batch in batches(Mix(options.seed), options.events):
         await append.fetchrow(*arrays_of(batch))
         filled += sum(len(request.events) for request in batch)
     await owner.execute("VACUUM ANALYZE journal.events")
     print(f"{filled:,} events in {time.perf_counter() - began:.0f} s: {await _mix(owner)}", flush=True)
     return filled
-
-
-def _batches(mix: Mix, events: int) -> Iterator[list[Append]]:
-    """Requests, each of one stream, of which a batch has no two."""
-    batch: dict[Any, Append] = {}
-    made = 0
-    while made < events:
-        request = mix.request()
-        if request.stream in batch or len(batch) == BATCH:
-            yield list(batch.values())
-            batch = {}
-        batch[request.stream] = request
-        made += len(request.events)
-    yield list(batch.values())
 
 
 async def _follow(database: Database, owner: asyncpg.Connection[Any], head: int) -> None:

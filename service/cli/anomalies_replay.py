@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,11 +14,11 @@ from service.access.wording import unknown
 from service.anomalies.replay import changed_thresholds, replay, summary
 from service.anomalies.role import rule_names, rules_of
 from service.cli.access_output import print_json
+from service.cli.bar import bar
 from service.journal.told import time_of
 from service.settings import SettingsError, load_thresholds
 
 if TYPE_CHECKING:
-    from service.anomalies.replay import Progress
     from service.journal.postgres import PostgresJournal
     from service.settings import Settings
 
@@ -34,7 +33,7 @@ def run_replay(
     async def work(settings: Settings, journal: PostgresJournal) -> list[Told]:
         thresholds = _thresholds(values)
         require_rules(rules, rule_names(rules_of(settings, thresholds)))
-        with _progress() as progress:
+        with bar("judging") as progress:
             return await replay(
                 journal, settings, thresholds, since=since, until=until, only=frozenset(rules), progress=progress
             )
@@ -88,19 +87,3 @@ def _line(told: Told) -> str:
     grows = "" if told.number == 1 else " (goes on)"
     event = told.event
     return f"{told.position:>8}  {at}  {event.severity:<8}  {event.rule:<22}  {visible(event.summary)}{grows}"
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on a terminal; nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _, __: None
-        return
-    columns = (TextColumn("judging"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("judging")
-        yield lambda done, total: bar.update(task, completed=done, total=total)

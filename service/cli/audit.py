@@ -6,7 +6,7 @@ import asyncio
 import collections
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from consumers.subscriber import Subscriber
     from schema.envelope import RecordedEvent
     from service.cli.connect import Servers
-    from service.journal.check import Progress, Report
+    from service.journal.check import Report
 
 _LAST = 10
 _LOOKED_THROUGH = 1_000
@@ -86,13 +86,14 @@ def show(what: str, as_json: bool) -> None:
 @json_option
 def check(as_json: bool) -> None:
     """Compare journal and stream: dense, equal, complete. Exits 1 on any difference."""
+    from service.cli.bar import bar
     from service.journal.check import check as compare
 
     found = _servers()
     reports: list[Report] = []
 
     async def work() -> None:
-        with _progress() as progress:
+        with bar("comparing") as progress:
             reports.append(
                 await compare(
                     found.database_url,
@@ -167,22 +168,6 @@ def _run(work: Work) -> None:
         asyncio.run(main())
     except (NatsUnavailable, SubscriberError, JournalError) as error:
         raise click.ClickException(str(error)) from error
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on a terminal; nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _, __: None
-        return
-    columns = (TextColumn("comparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("comparing")
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _summary(report: Report) -> str:
