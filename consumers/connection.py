@@ -103,8 +103,7 @@ async def connect(url: str, name: str, timeout: float = 5.0, client: Client | No
         "connect_timeout": max(1, int(timeout)),
     }
     try:
-        async with asyncio.timeout(timeout):
-            await client.connect(url.split(","), **options)
+        await _finished(client.connect(url.split(","), **options), timeout)
     except BaseException as error:
         await _close(client)
         if not isinstance(error, (errors.Error, OSError, EOFError, TimeoutError)):
@@ -138,12 +137,29 @@ def _setter(event: asyncio.Event) -> Any:
 async def _close(client: Client) -> None:
     try:
         with contextlib.suppress(errors.Error, OSError, TimeoutError, AssertionError):
-            async with asyncio.timeout(1.0):
-                await client.close()
+            await _finished(client.close(), 1.0)
     finally:
         # A server that reads no more keeps the client from coming to this point of its own closing.
         if client._transport is not None:  # noqa: SLF001 nothing public lets go of the socket
             client._transport.close()  # type: ignore[no-untyped-call]  # noqa: SLF001
+
+
+async def _finished(work: Awaitable[None], timeout: float) -> None:
+    """Return when `work` is done. Given up after `timeout` seconds by TimeoutError.
+
+    A cancellation always ends this call. nats-py itself can lose one: it waits by Python 3.11's `asyncio.wait_for`,
+    which forgets a cancellation that comes together with the answer.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait((task,), timeout=timeout)
+        if not task.done():
+            raise TimeoutError
+        task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait((task,), timeout=1.0)
 
 
 def _too_slow(timeout: float) -> str:

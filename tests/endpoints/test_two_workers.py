@@ -164,6 +164,7 @@ async def test_assertion_is_used_once_across_workers(workers: Two) -> None:
     party = fresh_party()._replace(secret="")
     rights = {"grants": ("client_credentials",), "resources": (USERS,), "scopes": ("read:users",)}
     await one.register(party, auth_method="private_key_jwt", jwks=(jwk,), introspects=(USERS,), **rights)
+    await one.core.follower.settled(one.core.state.position)
     proof = assertion_form(signed(assertion_claims(party.client_id), key))
     assert (await one.call(TOKEN, GRANT | proof)).status == 200
     for path in (TOKEN, INTROSPECT, REVOKE):
@@ -179,6 +180,7 @@ async def test_assertion_at_both_workers_at_once_is_used_once(workers: Two) -> N
     rights = {"grants": ("client_credentials",), "resources": (USERS,), "scopes": ("read:users",)}
     jwk = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
     await one.register(party, auth_method="private_key_jwt", jwks=(jwk,), **rights)
+    await one.core.follower.settled(one.core.state.position)
     for _ in range(5):
         form = GRANT | assertion_form(signed(assertion_claims(party.client_id), key))
         answers = await asyncio.gather(*(world.http.post(TOKEN, data=form) for world in workers for _ in range(3)))
