@@ -41,7 +41,7 @@ up: $(RUNTIME) ## install, then run the whole product with the example access.ya
 	@exec $(BIN)/tallystick up --access examples/access.yaml $(ARGS)
 
 test: $(DEV) ## everything that proves the product within ten minutes
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: $(DEV) ## the long tests: load with kill -9 in the middle of it
 	@$(BIN)/python -m pytest -m soak tests/soak $(ARGS)
@@ -112,6 +112,7 @@ $(RUNTIME): requirements.lock pyproject.toml $(STALE)
 $(DEV): requirements-dev.lock $(RUNTIME)
 	@echo 'install: tools of requirements-dev.lock'
 	@$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements-dev.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable ./guard
 	@touch $@
 
 stale:

@@ -561,6 +561,9 @@ class AccessRejected(Event, frozen=True, kw_only=True):
 
     `claimed_client` is what the caller said, shortened and cleaned; `client_id` is there where it is one of
     ours. A token appears as its id (`<grant id>.<number>`) or, unknown, as its keyed digest.
+
+    What an API refused and reported has the endpoint `api` and the API's audience as `api`; the actor is the client
+    that reported it. `required_scope` and `present_scope` are what the route asked for and what the token had.
     """
 
     TYPE: ClassVar[str] = "access.rejected"
@@ -574,6 +577,12 @@ class AccessRejected(Event, frozen=True, kw_only=True):
     token_digest: str | None = None
     user_agent: str | None = None
     detail: str | None = None
+    api: str | None = None
+    method: str | None = None
+    route: str | None = None
+    required_scope: str | None = None
+    present_scope: str | None = None
+    rejected_at: int | None = None
 
 
 # --- how tokens are used ----------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from service.endpoints.userinfo import userinfo_endpoints
 from service.http.cors import cross_origin
 from service.http.problem import Problem
 from service.oidc.logout import logout_endpoints
+from service.reports.endpoint import report_endpoints
 from service.sign_in.endpoints import sign_in_endpoints
 from service.sign_in.throttle import Throttle
 from service.usage.endpoints import usage_endpoints
@@ -53,6 +54,7 @@ def create_app(core: Core) -> ASGIApp:
         **device_endpoints(core),
         **audit_endpoints(core),
         **usage_endpoints(core),
+        **report_endpoints(core),
     }
     others = _litestar(core)
 

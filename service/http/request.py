@@ -20,6 +20,7 @@ from service.errors import InvalidRequest, MethodNotAllowed
 from service.printable import printable
 
 _FORM = b"application/x-www-form-urlencoded"
+_JSON = b"application/json"
 _MAX_FIELDS = 64
 _MAX_AGENT = 200
 _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -90,6 +91,15 @@ class HttpRequest:
         media_type = self.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         if media_type != _FORM:
             raise InvalidRequest("wrong_content_type", "The request must be application/x-www-form-urlencoded.")
+        return await self._body(max_body)
+
+    async def json_body(self, max_body: int) -> bytes:
+        """The body as it was sent, which is said to be JSON. Raises InvalidRequest or MethodNotAllowed."""
+        if self.method != "POST":
+            raise MethodNotAllowed
+        media_type = self.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if media_type != _JSON:
+            raise InvalidRequest("wrong_content_type", "The request must be application/json.")
         return await self._body(max_body)
 
     async def _body(self, max_body: int) -> bytes:

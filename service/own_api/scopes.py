@@ -7,15 +7,17 @@ from types import MappingProxyType
 
 from schema.own_api import OWN_API
 
-__all__ = ["AUDIT_READ", "OWN_API", "OWN_SCOPES", "USAGE_READ", "complete"]
+__all__ = ["ACCESS_REPORT", "AUDIT_READ", "OWN_API", "OWN_SCOPES", "USAGE_READ", "complete"]
 
 AUDIT_READ = "audit:read"
 USAGE_READ = "usage:read"
+ACCESS_REPORT = "access:report"
 
 OWN_SCOPES: Mapping[str, str] = MappingProxyType(
     {
         AUDIT_READ: "Read the record of events",
         USAGE_READ: "Read usage figures",
+        ACCESS_REPORT: "Report the accesses that an API refused",
     }
 )
 """Each with its description. A later version may have more; none is ever taken away."""

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service import errors
+from service.reports.endpoint import DROPPED
+from service.reports.report import REASONS
 
 ROOT = Path(__file__).parents[2]
 _ACCOUNT = frozenset({"account", "account_sessions", "account_apps", "account_passkeys", "account_totp"})
@@ -25,7 +27,7 @@ _PAGES = _ACCOUNT | {
 }
 _GATHERED = {
     "pages": _PAGES,
-    "all": _PAGES | {"token", "introspect", "revoke", "device_authorization", "userinfo", "audit", "usage"},
+    "all": _PAGES | {"token", "introspect", "revoke", "device_authorization", "userinfo", "audit", "usage", "report"},
 }
 
 
@@ -56,6 +58,8 @@ def coded_reasons() -> dict[str, frozenset[str]]:
             for reason in _texts(tree, call.args[0]):
                 found.setdefault(reason, set()).add(error)
     found["method_not_allowed"] = {errors.MethodNotAllowed.error}  # fixed by its class
+    for reason, error in {**REASONS, DROPPED[0]: DROPPED[1]}.items():  # what APIs report
+        found.setdefault(reason, set()).add(error)
     return {reason: frozenset(public) for reason, public in found.items()}
 
 

@@ -94,4 +94,10 @@ def test_event_has_a_place_for_all_of_it() -> None:
         "token_digest",
         "user_agent",
         "detail",
+        "api",
+        "method",
+        "route",
+        "required_scope",
+        "present_scope",
+        "rejected_at",
     } == set(AccessRejected.__struct_fields__)

@@ -1,0 +1,113 @@
+"""Tells Tallystick of the accesses that were refused, in batches, beside the requests: it never slows or breaks one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from tallystick_guard.errors import Unavailable
+from tallystick_guard.keys import IssuerKeys
+
+log = logging.getLogger(__name__)
+
+OWN_API = "urn:tallystick:api"
+SCOPE = "access:report"
+PATH = "/access/rejected"
+
+_BATCH = 50
+_KEPT = 10_000
+_PAUSE = 0.25
+_RETRY = 5.0
+_OK, _BAD_REQUEST, _UNAUTHORIZED, _TOO_LARGE = 200, 400, 401, 413
+
+
+class Reporter:
+    """Sends what it is given as the client `client_id`, which may ask for a token with the scope `access:report`.
+
+    It keeps up to 10,000 that are not yet sent; of more, the oldest are dropped and their number is sent instead.
+    """
+
+    def __init__(
+        self, client_id: str, secret: str, issuer: str, api: str, keys: IssuerKeys, http: httpx.AsyncClient
+    ) -> None:
+        self.dropped = 0
+        self._auth = httpx.BasicAuth(client_id, secret)
+        self._address = f"{issuer}{PATH}"
+        self._api = api
+        self._keys = keys
+        self._http = http
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._token = ""
+        self._token_until = 0.0
+        self._sending: asyncio.Task[None] | None = None
+
+    def put(self, rejection: dict[str, Any]) -> None:
+        """Have a rejection sent soon."""
+        if len(self._waiting) >= _KEPT:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._waiting.append({"id": uuid4().hex, **rejection})
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send_all(), name="tallystick-guard-report")
+
+    async def close(self, timeout: float = 2.0) -> None:
+        """Send what waits, for `timeout` seconds at most."""
+        if self._sending is None:
+            return
+        if not self._sending.done():
+            await asyncio.wait((self._sending,), timeout=timeout)
+        self._sending.cancel()
+        await asyncio.wait((self._sending,))
+        if self._waiting:
+            log.warning("%d refusals were not reported", len(self._waiting) + self.dropped)
+
+    async def _send_all(self) -> None:
+        """Send until nothing waits. What was not taken is sent again, so that one may be told twice after a fault."""
+        while self._waiting or self.dropped:
+            await asyncio.sleep(_PAUSE)
+            batch = [self._waiting[i] for i in range(min(_BATCH, len(self._waiting)))]
+            dropped = self.dropped
+            try:
+                taken = await self._send(batch, dropped)
+            except (httpx.HTTPError, ValueError, Unavailable) as error:
+                log.warning("refusals are not reported yet: %s", str(error) or type(error).__name__)
+                taken = False
+            if not taken:
+                await asyncio.sleep(_RETRY)
+                continue
+            self.dropped -= dropped
+            for rejection in batch:
+                if self._waiting and self._waiting[0] is rejection:
+                    self._waiting.popleft()
+
+    async def _send(self, batch: list[dict[str, Any]], dropped: int) -> bool:
+        """Whether the batch is done with."""
+        if time.monotonic() > self._token_until:
+            await self._fetch_token()
+        body = {"api": self._api, "rejections": batch, "dropped": dropped}
+        answer = await self._http.post(self._address, json=body, headers={"authorization": f"Bearer {self._token}"})
+        if answer.status_code == _OK:
+            return True
+        if answer.status_code == _UNAUTHORIZED:
+            self._token_until = 0.0
+        log.warning("a report of refusals was answered with status %d: %s", answer.status_code, answer.text[:200])
+        return answer.status_code in {_BAD_REQUEST, _TOO_LARGE}  # it would be answered so for ever
+
+    async def _fetch_token(self) -> None:
+        """Raises Unavailable, httpx.HTTPError or ValueError."""
+        address = (await self._keys.metadata()).get("token_endpoint")
+        if not isinstance(address, str):
+            raise Unavailable("the issuer's metadata names no token_endpoint")
+        form = {"grant_type": "client_credentials", "resource": OWN_API, "scope": SCOPE}
+        answer = await self._http.post(address, data=form, auth=self._auth)
+        if answer.status_code != _OK:
+            raise Unavailable(f"no token for reporting: {answer.text[:200]}")
+        token = answer.json()
+        self._token = str(token["access_token"])
+        self._token_until = time.monotonic() + max(1.0, float(token.get("expires_in", 60)) - 30.0)

@@ -1,0 +1,1 @@
+"""What APIs refused: they report it, so that the audit stream has every rejected access, wherever it was rejected."""
