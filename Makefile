@@ -25,7 +25,7 @@ export PIP_USER := 0
 # A .venv that was moved, or whose Python is gone, is made again.
 STALE := $(shell [ ! -e .venv ] || { "$(BIN)/python" -c "" && [ "$$(cat .venv/.folder)" = "$$(pwd -P)" ]; } 2>/dev/null || echo stale)
 
-.PHONY: help install install-dev up test soak interop browsers lint fmt bench bench-anomalies bench-detection bench-projection bench-relay contracts lock clean stale
+.PHONY: help install install-dev up test soak interop browsers lint fmt bench bench-anomalies bench-detection bench-guard bench-projection bench-relay contracts lock clean stale
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +74,9 @@ bench-anomalies: $(DEV) ## how many events a second the anomaly engine judges on
 
 bench-detection: $(DEV) ## the anomaly rules on simulated weeks with attacks (ARGS="--write --baselines" for the docs)
 	@$(BIN)/python -m benchmarks.detection $(ARGS)
+
+bench-guard: $(DEV) ## what the guard costs a request of an API
+	@$(BIN)/python -m benchmarks.guard $(ARGS)
 
 bench-projection: $(DEV) ## how fast the usage figures are folded, live and in a rebuild
 	@$(BIN)/python -m benchmarks.projection $(ARGS)

@@ -90,6 +90,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_attempts: Annotated[int, Meta(ge=1, le=100)] = 10
     webhook_private_targets: bool = False
 
+    trusted_proxies: str = ""
+    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    insecure_http: bool = False
+    hsts_max_age: Annotated[int, Meta(ge=0)] = 31_536_000
+
     max_body: Annotated[int, Meta(ge=1_024)] = 65_536
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

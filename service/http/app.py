@@ -24,6 +24,7 @@ from service.endpoints.revoke import revoke
 from service.endpoints.token import token
 from service.endpoints.userinfo import userinfo_endpoints
 from service.http.cors import cross_origin
+from service.http.edge import at_the_edge
 from service.http.problem import Problem
 from service.oidc.logout import logout_endpoints
 from service.reports.endpoint import report_endpoints
@@ -33,7 +34,7 @@ from service.usage.endpoints import usage_endpoints
 
 
 def create_app(core: Core) -> ASGIApp:
-    """The application of one worker.
+    """The application of one worker. Raises SettingsError.
 
     The hot endpoints do not pass through Litestar: its router and middleware took a fifth of a token request
     (docs/adr/0006-hot-endpoints.md).
@@ -61,7 +62,7 @@ def create_app(core: Core) -> ASGIApp:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await hot.get(scope.get("path", ""), others)(scope, receive, send)
 
-    return application
+    return at_the_edge(application, core)
 
 
 def _litestar(core: Core) -> Litestar:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from service.errors import BadParameter, Rejection
-from service.http.response import ANY_ORIGIN, EXPOSED, Response
+from service.http.response import ANY_ORIGIN, EXPOSED, Answers, Response
 
 _HEADERS = (
     (b"content-type", b"application/problem+json"),
@@ -49,3 +49,6 @@ def problem_server_error() -> Response:
 def _problem(status: int, detail: str, parameter: str | UnsetType = UNSET) -> Response:
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, parameter=parameter)
     return Response(status, msgspec.json.encode(body), (), _HEADERS)
+
+
+PROBLEM_ANSWERS = Answers(problem_refusal, problem_unavailable, problem_server_error)
