@@ -17,15 +17,19 @@ from typing import NamedTuple
 
 from consumers.connection import NatsUnavailable
 from schema.envelope import RecordedEvent
+from service.journal.answers import StreamError, WrongSequence
+from service.journal.examine import examine
 from service.journal.leader import Leader
 from service.journal.port import JournalUnavailable
-from service.journal.relay_plan import Continue, Create, Halt, Plan, Recreate, Tail, decide
-from service.journal.stream import Message, Stream, StreamError, WrongSequence, holds, message_of
+from service.journal.relay_plan import Continue, Create, Halt, Plan, Recreate
+from service.journal.stream import Message, Stream, message_of
 
 log = logging.getLogger(__name__)
 
 PAGE = 1_000
 BATCH = 200
+FEW = 8
+"""As many messages one by one cost a server that syncs every write about as much as an atomic batch of any size."""
 BATCH_BYTES = 1_000_000
 
 
@@ -159,16 +163,39 @@ class Relay:
         compare_at = time.monotonic() + self._pace.check
         while (remaining := compare_at - time.monotonic()) > 0:
             leader.grown.clear()
-            page = await leader.read(self.position, PAGE)
-            if not page:
+            if messages := await self._read(leader, self.position, PAGE):
+                *whole, last = batches(messages)
+                for batch in whole:
+                    self._count(await stream.publish(batch, self.position))
+                await self._publish_last(leader, stream, last)
+            else:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(remaining):
                         await leader.grown.wait()
-            _require_dense(page, self.position)
-            for batch in batches([message_of(recorded, self._issuer) for recorded in page]):
-                await stream.publish(batch, self.position)
-                self.position += len(batch)
-                self.published += len(batch)
+
+    async def _publish_last(self, leader: Leader, stream: Stream, batch: Sequence[Message]) -> None:
+        """Publish the last batch that was read: a few messages one by one, more together with what comes meanwhile."""
+        if len(batch) <= FEW:
+            for message in batch:
+                self._count(await stream.publish([message], self.position))
+            return
+
+        async def more() -> Sequence[Message]:
+            """What was committed since, as far as the batch has room for it."""
+            late = await self._read(leader, self.position + len(batch), BATCH - len(batch))
+            return next(batches([*batch, *late]))[len(batch) :]
+
+        self._count(await stream.publish(batch, self.position, more if len(batch) < BATCH else None))
+
+    async def _read(self, leader: Leader, after: int, limit: int) -> list[Message]:
+        """What is committed after a position, as messages. Raises JournalHole."""
+        page = await leader.read(after, limit)
+        _require_dense(page, after)
+        return [message_of(recorded, self._issuer) for recorded in page]
+
+    def _count(self, stored: int) -> None:
+        self.position += stored
+        self.published += stored
 
     def _note(self, state: str, reason: str) -> None:
         if (state, reason) == (self.state, self.reason):
@@ -194,20 +221,6 @@ class Relay:
             except Exception:
                 log.exception("a chore of the relay failed; it is tried again in %g s", self._pace.chores)
             await asyncio.sleep(self._pace.chores)
-
-
-async def examine(leader: Leader, stream: Stream) -> Plan:
-    """Compare stream and journal. Raises JournalUnavailable, NatsUnavailable or StreamRefused."""
-    state = await stream.info()
-    bounds = await leader.bounds()
-    if state is None or state.messages == 0 or state.last > bounds.head:
-        return decide(state, bounds, Tail.NOT_STORED)
-    stored, recorded = await stream.get(state.last), await leader.event(state.last)
-    if stored is None:
-        return decide(state, bounds, Tail.NOT_STORED)
-    if recorded is None:
-        return decide(state, bounds, Tail.NOT_KEPT)
-    return decide(state, bounds, Tail.SAME if holds(stored, recorded) else Tail.DIFFERENT)
 
 
 def batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:

@@ -1,30 +1,25 @@
 """The JetStream stream that holds event N at sequence N: made, inspected and appended to by the relay.
 
-    StreamError
-    ├── StreamRefused       JetStream said no, and why
-    │   └── WrongSequence   the stream does not end where the publisher believed
-
-Where nothing is known, `consumers.connection.NatsUnavailable` is raised: look again.
+Where JetStream says no, a StreamError is raised (`answers.py`); where nothing is known, NatsUnavailable: look again.
 
 A batch is atomic (NATS 2.12, ADR-50): all of its messages are stored, or none. Its first message names the sequence
-that the stream must end at, so a batch that was stored although its acknowledgement got lost is refused the second
-time.
+that the stream must end at, and so does a message that is stored alone: what was stored although its acknowledgement
+got lost is refused the second time.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import count
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from nats.aio.msg import Msg
 
 from consumers.connection import ApiError, Connection, connect
 from schema.envelope import STREAM_NAME, SUBJECTS, RecordedEvent, headers_of, subject_of
+from service.journal.answers import Inbox, StreamRefused, raise_refusal
+from service.journal.frames import opening, rest, single
 from service.journal.relay_plan import StreamState
 
 log = logging.getLogger(__name__)
@@ -33,25 +28,11 @@ OLDEST_SERVER = (2, 12)
 
 _STREAM_NOT_FOUND = 10059
 _NO_MESSAGE = 10037
-_WRONG_LAST_SEQUENCE = 10071
 
 _ROOM = 256
 """Consumers that a stream may have: those who only read make as many as they like, and each costs the server memory."""
 
-_HEADER_LINE = "NATS/1.0\r\n"
 _LINE_ENDS = str.maketrans("\r\n", "  ")
-
-
-class StreamError(Exception):
-    """Base of what JetStream can answer instead of an acknowledgement."""
-
-
-class StreamRefused(StreamError):
-    """JetStream refused the request. The message is its own."""
-
-
-class WrongSequence(StreamRefused):
-    """The stream does not end at the sequence that the batch was to follow."""
 
 
 class Stored(NamedTuple):
@@ -68,6 +49,9 @@ class Message(NamedTuple):
     subject: str
     headers: str
     data: bytes
+
+
+More = Callable[[], Awaitable[Sequence[Message]]]
 
 
 class _State(msgspec.Struct):
@@ -94,11 +78,6 @@ class _Got(msgspec.Struct):
     error: ApiError | None = None
 
 
-class _Ack(msgspec.Struct):
-    seq: int = 0
-    error: ApiError | None = None
-
-
 class _Done(msgspec.Struct):
     error: ApiError | None = None
 
@@ -108,9 +87,7 @@ class Stream:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._inbox = connection.client.new_inbox()
-        self._batches = count(1)
-        self._answers: dict[str, asyncio.Future[bytes]] = {}
+        self._inbox = Inbox(connection)
 
     @classmethod
     async def connect(cls, url: str, timeout: float = 5.0) -> Stream:
@@ -119,7 +96,7 @@ class Stream:
         stream = cls(connection)
         try:
             _require_version(connection)
-            await connection.while_connected(connection.client.subscribe(f"{stream._inbox}.*", cb=stream._answered))
+            await stream._inbox.listen(connection)
         except BaseException:
             await connection.close()
             raise
@@ -140,7 +117,7 @@ class Stream:
     async def create(self, first: int, replicas: int) -> None:
         """Make the stream; its first message will have the sequence `first`."""
         config = {**_wanted_config(), "first_seq": first, "num_replicas": replicas, "max_consumers": _ROOM}
-        _raise_refusal((await self._api(f"STREAM.CREATE.{STREAM_NAME}", _Info, config)).error)
+        raise_refusal((await self._api(f"STREAM.CREATE.{STREAM_NAME}", _Info, config)).error)
 
     async def settle_config(self) -> None:
         """Give an existing stream the settings that sequence = position rests on. Its replicas are the operator's, and
@@ -151,7 +128,7 @@ class Stream:
             return
         config = {**info.config, **_wanted_config()}
         if config != info.config:
-            _raise_refusal((await self._update(config)).error)
+            raise_refusal((await self._update(config)).error)
         if config.get("max_consumers", -1) < 1:
             answer = await self._update({**config, "max_consumers": _ROOM})
             if answer.error is not None:  # a server that keeps the number which the stream was made with
@@ -159,33 +136,36 @@ class Stream:
 
     async def delete(self) -> None:
         """Delete the stream with all its messages."""
-        _raise_refusal((await self._api(f"STREAM.DELETE.{STREAM_NAME}", _Done)).error)
+        raise_refusal((await self._api(f"STREAM.DELETE.{STREAM_NAME}", _Done)).error)
 
     async def get(self, sequence: int) -> Stored | None:
         """The message at a sequence, as the stream's leader has it; None if there is none."""
         got = await self._api(f"STREAM.MSG.GET.{STREAM_NAME}", _Got, {"seq": sequence})
         if got.error is not None and got.error.err_code == _NO_MESSAGE:
             return None
-        _raise_refusal(got.error)
+        raise_refusal(got.error)
         raw = got.message or _RawMessage("")
         return Stored(raw.subject, _parse_headers(base64.b64decode(raw.hdrs)), base64.b64decode(raw.data))
 
-    async def publish(self, messages: Sequence[Message], after: int) -> None:
-        """Store all messages at the sequences after `after`, or none.
+    async def publish(self, messages: Sequence[Message], after: int, more: More | None = None) -> int:
+        """Store all messages at the sequences after `after`, or none. Returns how many, once they are stored.
 
-        Returns once they are stored. Raises WrongSequence when the stream does not end at `after`.
+        `more` is asked which messages shall follow in the batch, when the server has made a place for it, which takes
+        as long as storing it. What `more` raises is raised, and nothing is stored. Raises WrongSequence when the stream
+        does not end at `after`.
         """
-        batch = f"{next(self._batches)}"
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._answers[batch] = answer
-        try:
-            await self._send(_frames(messages, f"{self._inbox}.{batch}", after))
-            ack = msgspec.json.decode(await self._connection.while_connected(answer), type=_Ack)
-        finally:
-            del self._answers[batch]
-        _raise_refusal(ack.error)
-        if ack.seq != after + len(messages):
-            raise WrongSequence(f"stored up to sequence {ack.seq} instead of {after + len(messages)}")
+        first, *others = messages
+        with self._inbox.answers() as answers:
+            begin = opening(first, answers.subject, after)
+            if not others:
+                begin = single(first, answers.subject, after)
+            elif more is not None:
+                await self._send(begin)
+                await self._connection.while_connected(answers.begun())
+                begin, others = b"", [*others, *await more()]
+            await self._send(begin + rest(others, answers.subject))
+            await self._connection.while_connected(answers.stored(after + 1 + len(others)))
+        return 1 + len(others)
 
     async def _send(self, frames: bytes) -> None:
         # nats-py's publish checks and encodes header by header: 29 µs a message, and 9 this way.
@@ -193,17 +173,11 @@ class Stream:
         await client._send_command(frames)  # noqa: SLF001 see above
         await client._flush_pending()  # noqa: SLF001 see above
 
-    async def _answered(self, message: Msg) -> None:
-        """A batch's first message is answered by nothing or an error, its last by an acknowledgement or an error."""
-        answer = self._answers.get(message.subject.rpartition(".")[2])
-        if answer is not None and message.data and not answer.done():
-            answer.set_result(message.data)
-
     async def _info(self) -> _Info | None:
         info: _Info = await self._api(f"STREAM.INFO.{STREAM_NAME}", _Info)
         if info.error is not None and info.error.err_code == _STREAM_NOT_FOUND:
             return None
-        _raise_refusal(info.error)
+        raise_refusal(info.error)
         return info
 
     async def _update(self, config: dict[str, Any]) -> _Info:
@@ -236,23 +210,6 @@ def _lines(headers: Iterable[tuple[str, str]]) -> str:
     return "".join([f"{name}: {value}\r\n" for name, value in headers])
 
 
-def _frames(messages: Sequence[Message], reply: str, after: int) -> bytes:
-    """The bytes of a batch: only its first and its last message are answered. A single message needs no batch."""
-    total = len(messages)
-    batch = reply.replace(".", "-").removeprefix("_INBOX-")
-    frames: list[bytes] = []
-    for number, (subject, lines, data) in enumerate(messages, start=1):
-        extra = f"Nats-Batch-Id: {batch}\r\nNats-Batch-Sequence: {number}\r\n" if total > 1 else ""
-        if number == 1:
-            extra += f"Nats-Expected-Last-Sequence: {after}\r\n"
-        if number == total > 1:
-            extra += "Nats-Batch-Commit: 1\r\n"
-        answer = f"{reply} " if number in {1, total} else ""
-        head = f"{_HEADER_LINE}{lines}{extra}\r\n".encode()
-        frames += (f"HPUB {subject} {answer}{len(head)} {len(head) + len(data)}\r\n".encode(), head, data, b"\r\n")
-    return b"".join(frames)
-
-
 def _parse_headers(raw: bytes) -> dict[str, str]:
     lines = raw.decode(errors="replace").split("\r\n")[1:]
     return {name: value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
@@ -282,10 +239,3 @@ def _require_version(connection: Connection) -> None:
     if (version.major, version.minor) < OLDEST_SERVER:
         wanted = ".".join(map(str, OLDEST_SERVER))
         raise StreamRefused(f"NATS {version.major}.{version.minor} is too old: atomic batches need {wanted} or newer")
-
-
-def _raise_refusal(error: ApiError | None) -> None:
-    if error is None:
-        return
-    kind = WrongSequence if error.err_code == _WRONG_LAST_SEQUENCE else StreamRefused
-    raise kind(f"JetStream: {error.description or error.code}")

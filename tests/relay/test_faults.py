@@ -16,11 +16,11 @@ from schema.envelope import RecordedEvent
 from service.journal.leader import Leader
 from service.journal.port import JournalUnavailable
 from service.journal.postgres import PostgresJournal
-from service.journal.stream import Message, Stream
+from service.journal.stream import Message, More, Stream
 from tests.nats_server import NatsServer
 from tests.relay.support import Relays, append, until
 
-STEPS = ("elect", "read", "publish", "report", "info", "get", "create")
+STEPS = ("elect", "read", "publish", "publish_one", "report", "info", "get", "create")
 KINDS = ("lost", "unacknowledged", "slow")
 
 
@@ -111,10 +111,11 @@ class FaultyStream(Stream):
         await self._maybe("create", lambda stream: stream.create(first, replicas))
         await super().create(first, replicas)
 
-    async def publish(self, messages: Sequence[Message], after: int) -> None:
+    async def publish(self, messages: Sequence[Message], after: int, more: More | None = None) -> int:
         """Publish, or lose the batch or its acknowledgement, or let it come late, when it may be refused."""
-        await self._maybe("publish", lambda stream: stream.publish(messages, after))
-        await super().publish(messages, after)
+        step = "publish" if len(messages) > 1 else "publish_one"
+        await self._maybe(step, lambda stream: stream.publish(messages, after))
+        return await super().publish(messages, after, more)
 
     async def _maybe(self, step: str, act: Callable[[Stream], Awaitable[Any]]) -> None:
         fault = Fault.planned
@@ -142,10 +143,15 @@ async def test_no_fault_loses_or_repeats_an_event(
     monkeypatch.setattr(FaultyStream, "url", nats.url, raising=False)
     await append(journal, 150)
     relay = relays.start(leader=FaultyLeader, stream=FaultyStream, timeout=1.0)
-    await until(lambda: fault.calls > 1 or (fault.calls == 1 and step in {"create", "elect"}))
-    await append(journal, 150)
-    await until(lambda: relay.position == 600 and relay.state == "running")
+
+    async def has_struck() -> bool:
+        await append(journal, 1)
+        return fault.calls > 1 or (fault.calls == 1 and step in {"create", "elect"})
+
+    await until(has_struck)
+    last = (await append(journal, 150)).last
+    await until(lambda: relay.position == last and relay.state == "running")
     await asyncio.gather(*fault.late, return_exceptions=True)
     report = await relays.whole()
-    assert (report.listed, report.stream_last) == ([], 600)
+    assert (report.listed, report.stream_last) == ([], last)
     assert relay.recreated == 0

@@ -11,12 +11,13 @@ from consumers.stream_reader import StreamReader
 from consumers.subscriber import event_of
 from schema.envelope import Context, headers_of, subject_of
 from schema.streams import new_stream
+from service.journal.answers import StreamRefused, WrongSequence
 from service.journal.leader import Leader
 from service.journal.port import Append
 from service.journal.postgres import PostgresJournal
 from service.journal.relay import BATCH, BATCH_BYTES, batches
 from service.journal.relay_plan import StreamState
-from service.journal.stream import Message, Stream, StreamRefused, WrongSequence, holds, message_of
+from service.journal.stream import Message, Stream, holds, message_of
 from tests.nats_server import NatsServer
 from tests.relay.support import ISSUED, ISSUER, REVOKED, append
 from tests.servers import Database
