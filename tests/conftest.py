@@ -28,7 +28,7 @@ MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """Postgres and NATS for the whole run."""
-    with running_servers() as running:
+    with running_servers(fsync=False) as running:
         yield running
 
 

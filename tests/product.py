@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,27 @@ import psutil
 COMMAND = (sys.executable, "-m", "service.cli.main")
 ACCESS = Path(__file__).with_name("access.yaml")
 CLIENTS = ("worker", "opaque-worker", "post-worker", "users-api", "payments-api")
-_READY = re.compile(r"ready (http://\S+)")
-_START_SECONDS = 80.0
+_READY = re.compile(r"ready (https?://\S+)")
+_START_SECONDS = 240.0
 
 
 class Product:
     """One home, started and stopped any number of times. `url` is its address while it runs."""
 
-    def __init__(self, home: Path, *, workers: int = 1, access: Path = ACCESS, env: Mapping[str, str] = {}) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        workers: int = 1,
+        access: Path = ACCESS,
+        env: Mapping[str, str] = {},
+        arguments: Sequence[str] = (),
+    ) -> None:
         self.home = home
         self.url = ""
         self._workers = workers
         self._access = access
+        self._arguments = tuple(arguments)
         self._env = {key: value for key, value in os.environ.items() if not key.startswith("TALLYSTICK_")} | dict(env)
         self._process: subprocess.Popen[bytes] | None = None
         self._log = home.parent / f"{home.name}.log"
@@ -50,7 +59,7 @@ class Product:
         arguments = ["up", "--home", str(self.home), "--port", self._port, "--workers", str(self._workers)]
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
-                [*COMMAND, *arguments, "--access", str(self._access)],
+                [*COMMAND, *arguments, "--access", str(self._access), *self._arguments],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 bufsize=0,  # unbuffered, so that select() tells of every line
@@ -136,11 +145,13 @@ class Product:
 
 
 @contextlib.contextmanager
-def running_product(workers: int = 1, access: Path = ACCESS, env: Mapping[str, str] = {}) -> Iterator[Product]:
+def running_product(
+    workers: int = 1, access: Path = ACCESS, env: Mapping[str, str] = {}, arguments: Sequence[str] = ()
+) -> Iterator[Product]:
     """A product on a home of its own, which another account can reach; nothing of it is left behind."""
     folder = Path(tempfile.mkdtemp(prefix="tallystick-product-", dir="/tmp"))
     folder.chmod(0o711)
-    product = Product(folder / "home", workers=workers, access=access, env=env)
+    product = Product(folder / "home", workers=workers, access=access, env=env, arguments=arguments)
     try:
         yield product.start()
     finally:

@@ -39,7 +39,6 @@ SETTINGS = {
     "port": "5432",
     "max_connections": "100",
     "shared_buffers": "128MB",
-    "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
     "jit": "off",
@@ -70,8 +69,9 @@ class Postgres:
     name = "postgres"
     stop_rank = 3
 
-    def __init__(self, home: Home, secrets: Secrets, say: Callable[[str], None]) -> None:
+    def __init__(self, home: Home, secrets: Secrets, say: Callable[[str], None], *, fsync: bool = True) -> None:
         self._home = home
+        self._fsync = fsync
         self._secrets = secrets
         self._say = say
         self._place: Place | None = None
@@ -137,6 +137,7 @@ class Postgres:
     async def _launch(self, place: Place) -> Child:
         settings = {
             **SETTINGS,
+            "fsync": "on" if self._fsync else "off",
             "wal_compression": self._compression,
             "unix_socket_directories": _listed(place.socket_dir),
         }

@@ -28,16 +28,17 @@ class ServerUrls:
 
 @asynccontextmanager
 async def embedded_servers(
-    home: Path, *, say: Callable[[str], None] = lambda _: None, discard: bool = False
+    home: Path, *, say: Callable[[str], None] = lambda _: None, discard: bool = False, fsync: bool = True
 ) -> AsyncIterator[ServerUrls]:
     """Run PostgreSQL and NATS on `home` for the body's duration; enter it on a thread that lives as long.
 
     `say` is told what an operator should know. `discard` removes the home at the end, and the
-    cluster if it is kept outside. No migration is run. Raises EmbeddedError.
+    cluster if it is kept outside. Without `fsync` PostgreSQL does not wait for the disk, and a
+    power cut may take everything. No migration is run. Raises EmbeddedError.
     """
     place = Home(home)
     with place.lock() as secrets:
-        postgres, nats = Postgres(place, secrets, say), Nats(place, secrets, say)
+        postgres, nats = Postgres(place, secrets, say, fsync=fsync), Nats(place, secrets, say)
         try:
             async with _running(nats), _running(postgres):
                 yield ServerUrls(postgres.service_url, postgres.owner_url, nats.service_url, nats.audit_url)

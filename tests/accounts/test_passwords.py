@@ -144,7 +144,7 @@ def held(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> Held:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Wait until something holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.005)
 

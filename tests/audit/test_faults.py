@@ -76,7 +76,7 @@ def _streams(worker: Served) -> int:
 
 
 async def _until_streams(worker: Served, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while _streams(worker) != count:
             await asyncio.sleep(0.02)
 
@@ -119,7 +119,7 @@ def test_what_is_held_of_live_events_is_bounded() -> None:
 
 async def test_outage_of_postgres_is_a_pause_or_an_end(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A short one loses and repeats nothing; in a long one the stream ends cleanly, and its reader goes on later."""
-    monkeypatch.setattr(event_stream, "_PATIENCE", 3.0)
+    monkeypatch.setattr(event_stream, "_PATIENCE", 60.0)
     async with proxy(str(settings.database_url)) as wire:
         through = msgspec.structs.replace(settings, database_url=wire.url, commit_deadline=0.5)
         async with open_worker(through) as core, served(core) as worker:
@@ -133,15 +133,16 @@ async def test_outage_of_postgres_is_a_pause_or_an_end(settings: Settings, monke
                 await asyncio.sleep(0.5)
                 wire.release()
                 last = await _appended(worker)
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     async for message in told:
                         seen += [message.id] if message.data else []
                         if message.id >= last:
                             break
                 assert list(range(1, last + 1)) == seen
+                monkeypatch.setattr(event_stream, "_PATIENCE", 1.0)
                 wire.hold()
                 wire.cut()
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(60):
                     assert [message async for message in told if message.data] == []
             wire.release()
             last = await _appended(worker)
@@ -158,7 +159,7 @@ async def _first(told: Any, position: int) -> Any:
 
 
 async def _appended(worker: Served) -> int:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 last = (await worker.append(noise(0))).last

@@ -192,7 +192,7 @@ async def test_waiting_for_a_turn_ends_at_the_deadline(worker: Served, monkeypat
     async with AsyncExitStack() as others:
         for _ in range(journal_reader._CONNECTIONS):
             await others.enter_async_context(reader._turns)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert (await worker.page(token)).status_code == 503
     monkeypatch.setattr(reader, "_deadline", 10.0)
     assert (await worker.page(token)).status_code == 200

@@ -21,6 +21,7 @@ from service.journal.port import Append, Appended
 from service.own_api.scopes import AUDIT_READ, OWN_API, USAGE_READ
 from service.tokens.find import FoundToken
 from tests.endpoints.world import Party, World
+from tests.http_client import PLAIN
 
 EVENTS = "/audit/events"
 STREAM = {"accept": "text/event-stream"}
@@ -90,7 +91,7 @@ async def served(core: Core) -> AsyncIterator[Served]:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    async with httpx.AsyncClient(base_url=url, timeout=20, limits=limits) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=20, limits=limits, verify=PLAIN) as http:
         try:
             yield Served(core, url, http, World(core, http))
         finally:
@@ -126,7 +127,7 @@ async def messages(response: httpx.Response) -> AsyncGenerator[Message, None]:
 async def told_up_to(response: httpx.Response, position: int) -> list[Message]:
     """The messages with data up to one whose id is `position` or higher."""
     told: list[Message] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for message in messages(response):
             if message.data is not None:
                 told.append(message)

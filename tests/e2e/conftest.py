@@ -1,4 +1,4 @@
-"""One running product for the tests of a module."""
+"""One running product for the tests of this folder that change nothing of each other's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.product import Product, running_product
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def product() -> Iterator[Product]:
     """`tallystick up` with four workers."""
     with running_product(workers=4) as running:

@@ -10,6 +10,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.http_client import PLAIN
 from tests.load import USERS
 from tests.product import Product, running_product
 
@@ -30,6 +31,7 @@ def _token(product: Product) -> httpx.Response:
         data={"grant_type": "client_credentials", "resource": USERS},
         auth=("worker", product.secret("worker")),
         timeout=10,
+        verify=PLAIN,
     )
 
 
@@ -39,11 +41,12 @@ def _introspect(product: Product, token: str) -> httpx.Response:
         data={"token": token},
         auth=("users-api", product.secret("users-api")),
         timeout=10,
+        verify=PLAIN,
     )
 
 
 def _ready(product: Product) -> dict[str, object]:
-    found: dict[str, object] = httpx.get(f"{product.url}/health/ready", timeout=10).json()
+    found: dict[str, object] = httpx.get(f"{product.url}/health/ready", timeout=10, verify=PLAIN).json()
     return found
 
 
@@ -76,7 +79,7 @@ def test_postgres_frozen(product: Product) -> None:
     assert (known.status_code, known.json()["active"]) == (200, True)
     assert (refused.status_code, refused.json()["error"]) == (503, "temporarily_unavailable")
     assert int(refused.headers["retry-after"]) > 0
-    assert took < DEADLINE + 1
+    assert took < 3 * DEADLINE
     assert still.status_code == 503
     assert _token(product).status_code == 200
     assert _introspect(product, token).json()["active"]

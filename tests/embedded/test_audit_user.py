@@ -92,7 +92,7 @@ class Auditor:
 
     async def ask(self, subject: str, body: object = None) -> dict[str, Any]:
         """JetStream's answer."""
-        answer = await self.client.request(subject, b"" if body is None else json.dumps(body).encode(), timeout=5)
+        answer = await self.client.request(subject, b"" if body is None else json.dumps(body).encode(), timeout=30)
         return dict(json.loads(answer.data))
 
 
@@ -248,7 +248,7 @@ async def test_what_it_may_not_subscribe_to(auditor: Auditor) -> None:
 async def test_no_answer_names_the_services_consumers(auditor: Auditor) -> None:
     """Whoever knew a consumer's name could take its messages: nothing that it may ask tells one."""
     answers = [
-        await auditor.client.request(subject, b"", timeout=5)
+        await auditor.client.request(subject, b"", timeout=30)
         for subject in ("$JS.API.INFO", "$JS.API.STREAM.NAMES", f"$JS.API.STREAM.INFO.{STREAM}")
     ]
 

@@ -84,7 +84,7 @@ class PostgresHold:
 
     async def reached(self) -> None:
         """Return once an append waits for the row."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await self._owner.fetchval(
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%journal.append%'"
                 " AND datname = current_database()"

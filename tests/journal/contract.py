@@ -82,7 +82,7 @@ async def outcome_of(append: Awaitable[Appended]) -> Appended | JournalError:
         return error
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Return once a condition of this process holds."""
     async with asyncio.timeout(seconds):
         while not condition():
@@ -341,7 +341,7 @@ class JournalContract:
     async def test_past_the_deadline_the_caller_is_told(self, bench: Bench) -> None:
         """In flight or waiting, at the deadline the append has failed; what waited is never committed."""
         in_flight, waited = new_stream(), new_stream()
-        async with bench.open(deadline=0.2) as journal, bench.open() as after:
+        async with bench.open(deadline=1.0) as journal, bench.open() as after:
             async with bench.hold() as hold:
                 first = asyncio.create_task(outcome_of(journal.append(request(in_flight))))
                 await hold.reached()

@@ -44,7 +44,7 @@ class Worker(NamedTuple):
 
 
 @asynccontextmanager
-async def open_worker(url: str, *, bound: float = 0.5, deadline: float = 5.0) -> AsyncIterator[Worker]:
+async def open_worker(url: str, *, bound: float = 0.5, deadline: float = 30.0) -> AsyncIterator[Worker]:
     """A running worker. `bound` is its staleness bound, `deadline` its journal's, in seconds."""
     state = WorkerState(grant_limit=100_000)
     follower = Follower(url, state, uuid.uuid4(), bound)

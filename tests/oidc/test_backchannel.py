@@ -205,8 +205,8 @@ async def test_sign_out_does_not_wait_for_clients(oidc: OidcWorld, receiver: Rec
     """The session is over while the notice is still under way."""
     receiver.silent = True
     session = await signed_in_at(oidc, receiver.uri)
-    await asyncio.wait_for(end_session(oidc.core, Context(), session.id, "logout"), 3)
-    await asyncio.wait_for(receiver.heard.wait(), 3)
+    await asyncio.wait_for(end_session(oidc.core, Context(), session.id, "logout"), 15)
+    await asyncio.wait_for(receiver.heard.wait(), 15)
     assert (await oidc.core.sessions.reload(session.id)).ended
     for task in list(oidc.core.backchannel._tasks):
         task.cancel()
@@ -239,7 +239,7 @@ async def test_session_that_is_slow_to_write_holds_no_other_up(oidc: OidcWorld, 
         await end_session(oidc.core, Context(), slow.id, "logout")
         before = await oidc.core.journal.head()
         await end_session(oidc.core, Context(), quick.id, "logout")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while not await notices(oidc, quick.id, before):
                 await asyncio.sleep(0.01)
     await oidc.core.backchannel.settled()
@@ -258,7 +258,7 @@ async def test_notices_too_many_are_journalled_at_once(
     receiver.silent = True
     for session in sessions[:3]:
         await end_session(oidc.core, Context(), session.id, "logout")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not (left_out := await notices(oidc, sessions[2].id, 0)):
             await asyncio.sleep(0.01)
     assert [(each["delivered"], each["detail"]) for each in left_out] == [(False, "too many notices wait")]
@@ -286,7 +286,7 @@ async def test_client_that_hangs_leaves_room_for_others(
         quick = await signed_in_at(oidc, receiver.uri)
         before = await oidc.core.journal.head()
         await end_session(oidc.core, Context(), quick.id, "logout")
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(15):
             while not (told := await notices(oidc, quick.id, before)):
                 await asyncio.sleep(0.01)
         assert [each["delivered"] for each in told] == [True]

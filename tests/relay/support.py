@@ -53,7 +53,7 @@ async def append(journal: PostgresJournal, grants: int) -> Appended:
     return max(appended, key=lambda each: each.last)
 
 
-async def until(holds: Callable[[], Awaitable[bool]] | Callable[[], bool], within: float = 15.0) -> None:
+async def until(holds: Callable[[], Awaitable[bool]] | Callable[[], bool], within: float = 60.0) -> None:
     """Return once the condition holds; fails if it never does."""
     deadline = time.monotonic() + within
     while True:

@@ -55,7 +55,7 @@ async def start(environment: Mapping[str, str], *arguments: str) -> asyncio.subp
 
 async def outcome(process: asyncio.subprocess.Process) -> Outcome:
     """Wait for its end."""
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    out, err = await asyncio.wait_for(process.communicate(), 90)
     return Outcome(process.returncode, out.decode(), err.decode())
 
 
@@ -154,7 +154,7 @@ async def test_a_closed_pipe_is_silent(journal: PostgresJournal, relays: Relays,
     process.stdout._transport.close()  # type: ignore[attr-defined]
     await append(journal, 1)
     assert process.stderr is not None
-    assert await asyncio.wait_for(process.stderr.read(), 20) == b""
+    assert await asyncio.wait_for(process.stderr.read(), 90) == b""
     await process.wait()
 
 

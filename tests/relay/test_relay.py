@@ -244,5 +244,5 @@ async def refill_by_hand(journal: PostgresJournal, relays: Relays, last: int | N
     recorded = await journal.read(0, last or 1_000)
     async with relays.connection() as connection:
         stream = Stream(connection)
-        await connection.client.subscribe(f"{stream._inbox}.*", cb=stream._answered)
+        await stream._inbox.listen(connection)
         await stream.publish([message_of(each, ISSUER) for each in recorded], 0)

@@ -145,7 +145,7 @@ async def test_attempts_at_all_pages_count_together(door: Door, zoe: Person, mon
                 await entered.acquire()
             # Its browser is at the owner's application: there is one throttle for all pages of it.
             other = Door(door.core, Browser(owner.browser.http))
-            refused = await asyncio.wait_for(other.sign_in("zoe"), 5)
+            refused = await asyncio.wait_for(other.sign_in("zoe"), 60)
             assert throttled(refused) == f"account {zoe.subject}"
             go_on.set()
             assert [page.status for page in await asyncio.gather(*guesses)] == [400] * 3

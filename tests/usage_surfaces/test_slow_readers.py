@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 
 from service.bootstrap import open_worker
+from service.http.slow import sent_within
 from service.own_api.scopes import USAGE_READ
 from service.settings import Settings
 from service.usage import endpoints
@@ -31,34 +33,62 @@ def silent_reader(used: Used) -> socket.socket:
     return reader
 
 
-async def test_a_place_is_kept_until_the_answer_is_sent(used: Used, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two readers that take nothing hold two answers in memory and no third one, and are cut off in the end."""
-    monkeypatch.setattr(endpoints, "rendered", lambda *_: BODY)
-    monkeypatch.setattr(endpoints, "_TAKEN_WITHIN", 3.0)
-    under_way = 0
+class Reading:
+    """Counts the questions whose answers were begun."""
 
-    async def counted(reader: UsageReader, question: Question) -> Figures:
-        nonlocal under_way
-        under_way += 1
-        return await read(reader, question)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun = 0
+        read = UsageReader.read
 
-    read = UsageReader.read
-    monkeypatch.setattr(UsageReader, "read", counted)
-    with silent_reader(used) as first, silent_reader(used) as second:
-        async with asyncio.timeout(20):
-            while under_way < 2:
+        async def counted(reader: UsageReader, question: Question) -> Figures:
+            self.begun += 1
+            return await read(reader, question)
+
+        monkeypatch.setattr(UsageReader, "read", counted)
+        monkeypatch.setattr(endpoints, "rendered", lambda *_: BODY)
+
+    async def until_begun(self, count: int) -> None:
+        """Return once so many were begun."""
+        async with asyncio.timeout(60):
+            while self.begun < count:
                 await asyncio.sleep(0.02)
-            third = asyncio.create_task(used.get("figures"))
-            await asyncio.wait({third}, timeout=1.0)
-            assert (under_way, third.done()) == (2, False)
-            assert (await third).content == BODY
+
+
+async def test_a_place_is_kept_until_the_answer_is_sent(used: Used, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two readers that take nothing hold two answers in memory and no third one, until one of them leaves."""
+    reading = Reading(monkeypatch)
+    with silent_reader(used) as first, silent_reader(used):
+        await reading.until_begun(2)
+        third = asyncio.create_task(used.get("figures"))
+        await asyncio.wait({third}, timeout=0.5)
+        assert (reading.begun, third.done()) == (2, False)
+        first.close()
+        assert (await asyncio.wait_for(third, 30)).content == BODY
+
+
+async def test_a_reader_that_takes_nothing_is_cut_off(used: Used, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has its place for a bounded time, after which another has it."""
+    limits, cut_off = iter((0.5, 0.5, 60.0)), asyncio.Semaphore(0)
+
+    async def limited(_: float, *what: Any) -> None:
+        await sent_within(next(limits), *what)
+        cut_off.release()
+
+    monkeypatch.setattr(endpoints, "sent_within", limited)
+    reading = Reading(monkeypatch)
+    with silent_reader(used) as first, silent_reader(used) as second:
+        await reading.until_begun(2)
+        assert (await asyncio.wait_for(used.get("figures"), 60)).content == BODY
+        async with asyncio.timeout(60):
+            for _ in "123":
+                await cut_off.acquire()
         for reader in (first, second):
             assert await asyncio.to_thread(_taken, reader) < len(BODY)
 
 
 def _taken(reader: socket.socket) -> int:
     """How much comes until the connection ends."""
-    reader.settimeout(20)
+    reader.settimeout(60)
     taken = 0
     try:
         while piece := reader.recv(1_000_000):
