@@ -23,6 +23,7 @@ from service.endpoints.core import Core
 from service.endpoints.health import note_gauges
 from service.http.app import create_app
 from service.http.server import serve
+from service.http.tls import TlsFiles
 from service.journal.follow import Follower
 from service.journal.load import StreamLoader
 from service.journal.postgres import PostgresJournal
@@ -172,10 +173,11 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
 
 async def run_worker(settings: Settings, listener: socket.socket) -> None:
     """Serve HTTP on a bound socket until SIGINT or SIGTERM. Raises as `open_worker` does."""
+    tls = TlsFiles.of(settings)
     async with open_worker(settings) as core:
         aftermath = asyncio.create_task(Aftermath(core).run(), name="sessions-aftermath")
         try:
-            await serve(create_app(core), listener, on_stop=core.audit.close)
+            await serve(create_app(core), listener, tls=tls, on_stop=core.audit.close)
         finally:
             aftermath.cancel()
             await asyncio.gather(aftermath, return_exceptions=True)

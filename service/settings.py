@@ -90,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_attempts: Annotated[int, Meta(ge=1, le=100)] = 10
     webhook_private_targets: bool = False
 
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
     trusted_proxies: str = ""
     proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
     insecure_http: bool = False

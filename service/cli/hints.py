@@ -13,10 +13,11 @@ from service.grants import AUTHORIZATION_CODE
 _TOKEN = 'sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\''
 
 
-def hints(document: Document, home: Path, url: str) -> Iterator[str]:
+def hints(document: Document, home: Path, url: str, certificate: Path | None = None) -> Iterator[str]:
     """A token, its introspection, its revocation, the audit tail, and how to sign in, where the file has clients for
-    it.
+    it. `certificate` is the one by which the server speaks HTTPS.
     """
+    curl = "curl -s" if certificate is None else f"curl -s --cacert {shlex.quote(str(certificate))}"
     service = _first(document, lambda client: "client_credentials" in client.settings.grants)
     resource = service.settings.resources[0] if service and service.settings.resources else None
     api = _first(document, lambda client: resource in client.settings.introspects)
@@ -24,11 +25,11 @@ def hints(document: Document, home: Path, url: str) -> Iterator[str]:
         return
     yield "\nTry, in another terminal:\n"
     ask = f"-d grant_type=client_credentials -d resource={shlex.quote(resource)} {url}/oauth2/token"
-    yield f"  TOKEN=$(curl -s -u {_login(service, home)} {ask} | {_TOKEN})"
+    yield f"  TOKEN=$({curl} -u {_login(service, home)} {ask} | {_TOKEN})"
     yield "  echo $TOKEN"
-    yield f"  curl -s -u {_login(api, home)} -d token=$TOKEN {url}/oauth2/introspect; echo"
-    yield f"  curl -s -u {_login(service, home)} -d token=$TOKEN {url}/oauth2/revoke; echo"
-    yield f"  curl -s -u {_login(api, home)} -d token=$TOKEN {url}/oauth2/introspect; echo"
+    yield f"  {curl} -u {_login(api, home)} -d token=$TOKEN {url}/oauth2/introspect; echo"
+    yield f"  {curl} -u {_login(service, home)} -d token=$TOKEN {url}/oauth2/revoke; echo"
+    yield f"  {curl} -u {_login(api, home)} -d token=$TOKEN {url}/oauth2/introspect; echo"
     where = "" if home == Path(".tallystick") else f"TALLYSTICK_HOME={shlex.quote(str(home))} "
     command = shlex.quote(_command())
     yield f"  {where}{command} audit tail --no-follow"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from service.access.errors import AccessError, Interrupted
 from service.cli.access_output import print_secrets
 from service.cli.hints import hints
 from service.embedded.errors import EmbeddedError
-from service.embedded.product import DatabaseUrls, Plan, run
+from service.embedded.listener import reachable_host
+from service.embedded.product import DatabaseUrls, Plan, TlsPaths, run
 from service.journal.migrate import MigrationError, migrate
 from service.journal.port import JournalError
 from service.keys.master import MasterKeyError
@@ -43,7 +44,10 @@ PROGRAM = (sys.executable, "-m", "service.cli.main")
     "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Worker processes; they share the port."
 )
 @click.option("--access", type=click.Path(path_type=Path), help="An access file to apply before the service starts.")
-def up(home: Path | None, host: str, port: int, workers: int, access: Path | None) -> None:
+@click.option(
+    "--tls-self-signed", is_flag=True, help="Speak HTTPS by a certificate that it signs itself, for trying: <home>/tls."
+)
+def up(home: Path | None, host: str, port: int, workers: int, access: Path | None, tls_self_signed: bool) -> None:
     """Run everything: PostgreSQL, NATS, the service, its relay, projections and consumers.
 
     Prints `ready http://HOST:PORT` once it is. Ctrl-C stops it all in order; a second start resumes. Servers named by
@@ -53,7 +57,9 @@ def up(home: Path | None, host: str, port: int, workers: int, access: Path | Non
         if access is not None and not access.is_file():
             raise EmbeddedError(f"there is no access file {access}")
         settings = load_settings()
-        asyncio.run(_until_signalled(_plan(settings, home or settings.home, (host, port), workers, access)))
+        place = home or settings.home
+        certificate = _certificate(settings, place, host, self_signed=tls_self_signed)
+        asyncio.run(_until_signalled(_plan(settings, place, (host, port), workers, access, certificate)))
     except (EmbeddedError, SettingsError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -67,7 +73,35 @@ async def _until_signalled(plan: Plan) -> None:
     await run(plan, stop)
 
 
-def _plan(settings: Settings, home: Path, address: tuple[str, int], workers: int, access: Path | None) -> Plan:
+def _certificate(settings: Settings, home: Path, host: str, *, self_signed: bool) -> Callable[[], TlsPaths | None]:
+    """What gives the certificate to speak HTTPS by, which must be one that can be used. Raises EmbeddedError or
+    SettingsError.
+    """
+    from service.http.tls import TlsFiles
+    from service.http.tls import self_signed as signed_by_itself
+
+    given = TlsFiles.of(settings)
+    if given is not None and self_signed:
+        raise EmbeddedError("--tls-self-signed and TALLYSTICK_TLS_CERTIFICATE are two certificates: take one")
+
+    def certificate() -> TlsPaths | None:
+        files = signed_by_itself(home / "tls", reachable_host(host)) if self_signed else given
+        if files is None:
+            return None
+        files.context()
+        return TlsPaths(files.certificate.resolve(), files.key.resolve())
+
+    return certificate
+
+
+def _plan(
+    settings: Settings,
+    home: Path,
+    address: tuple[str, int],
+    workers: int,
+    access: Path | None,
+    certificate: Callable[[], TlsPaths | None],
+) -> Plan:
     return Plan(
         home=home,
         host=address[0],
@@ -77,6 +111,7 @@ def _plan(settings: Settings, home: Path, address: tuple[str, int], workers: int
         owner_database_url=settings.migration_url,
         nats_url=settings.nats_url,
         issuer=settings.issuer,
+        tls=certificate,
         worker=lambda descriptor: (*PROGRAM, "serve", "--fd", str(descriptor)),
         roles={role: (*PROGRAM, role) for role in ROLES},
         migrate=_migrate,
@@ -95,7 +130,9 @@ def _announce(line: str, home: Path, access: Path | None) -> None:
     """Say that it is ready; with an access file also what to try, in lines that can be pasted."""
     click.echo(line)
     if access is not None:
-        for hint in hints(read_document(access), home, line.removeprefix("ready ")):
+        own = home / "tls" / "certificate.pem"
+        url = line.removeprefix("ready ")
+        for hint in hints(read_document(access), home, url, own if url.startswith("https:") and own.exists() else None):
             click.echo(hint)
     sys.stdout.flush()
 

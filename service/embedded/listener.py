@@ -7,6 +7,7 @@ import errno
 import ipaddress
 import json
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -44,9 +45,9 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         yield bound
 
 
-def http_url(host: str, port: int) -> str:
+def http_url(host: str, port: int, scheme: str = "http") -> str:
     """`http://host:port`, with brackets around an IPv6 address."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def reachable_host(host: str) -> str:
@@ -58,8 +59,10 @@ def reachable_host(host: str) -> str:
     return host
 
 
-async def until_ready(host: str, port: int, say: Callable[[str], None]) -> None:
+async def until_ready(host: str, port: int, scheme: str, say: Callable[[str], None]) -> None:
     """Ask /health/ready until it answers 200, and for a while until it is not degraded; then `say` that it is.
+
+    Over `https` the certificate is not looked at: it is for the public name, and the socket is our own.
 
     Raises EmbeddedError with the last answer after READY_LIMIT seconds.
     """
@@ -69,7 +72,7 @@ async def until_ready(host: str, port: int, say: Callable[[str], None]) -> None:
         async with asyncio.timeout(READY_LIMIT):
             while True:
                 with suppress(OSError, asyncio.IncompleteReadError):
-                    status, answer = await _get(host, port, "/health/ready")
+                    status, answer = await _get(host, port, scheme, "/health/ready")
                     degraded = '"status": "degraded"' in answer
                     if status == 200:  # noqa: PLR2004
                         answered = answered or time.monotonic()
@@ -82,9 +85,10 @@ async def until_ready(host: str, port: int, say: Callable[[str], None]) -> None:
         raise EmbeddedError(f"the service was not ready within {READY_LIMIT:.0f} s; it says: {answer}") from None
 
 
-async def _get(host: str, port: int, path: str) -> tuple[int, str]:
+async def _get(host: str, port: int, scheme: str, path: str) -> tuple[int, str]:
     """Status and body of one request; status 0 if it is not HTTP that answers."""
-    reader, writer = await asyncio.open_connection(host, port)
+    tls = _unverified() if scheme == "https" else None
+    reader, writer = await asyncio.open_connection(host, port, ssl=tls)
     try:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
         async with asyncio.timeout(ANSWER_LIMIT):
@@ -95,6 +99,13 @@ async def _get(host: str, port: int, path: str) -> tuple[int, str]:
         writer.close()
     status = head.partition(" ")[2][:3]
     return (int(status) if status.isdigit() else 0), _compact(body) or head
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _compact(body: str) -> str:

@@ -33,9 +33,18 @@ class DatabaseUrls(NamedTuple):
     analyst: str | None
 
 
+class TlsPaths(NamedTuple):
+    """A certificate with its chain, and its key."""
+
+    certificate: Path
+    key: Path
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What to bring up. A URL that is given names a server of somebody else, which is then not started.
+
+    `tls` gives the files of a certificate and its key, where it speaks HTTPS; it is asked once the home is held.
 
     `worker` makes a worker's argument list from the descriptor of the listening socket; `roles` has the argument lists
     of what runs once beside the workers, by name. `migrate` gets the database's URLs, `before_workers` the environment
@@ -51,6 +60,7 @@ class Plan:
     owner_database_url: str | None
     nats_url: str | None
     issuer: str | None
+    tls: Callable[[], TlsPaths | None]
     worker: Callable[[int], Sequence[str]]
     roles: Mapping[str, Sequence[str]]
     migrate: Callable[[DatabaseUrls], None]
@@ -91,6 +101,8 @@ class _Product:
         self._listener = listener
         self._port = int(listener.getsockname()[1])
         self._local_host = reachable_host(plan.host)
+        self._tls = plan.tls()
+        self._scheme = "http" if self._tls is None else "https"
         self._postgres = None if plan.database_url else Postgres(home, secrets, plan.say)
         self._nats = None if plan.nats_url else Nats(home, secrets, plan.say)
         self._supervisor = Supervisor(plan.say)
@@ -115,15 +127,15 @@ class _Product:
         environment = self._environment(info)
         await self._plan.before_workers(environment)
         await self._supervisor.start(*self._roles(environment), *self._workers(environment))
-        await until_ready(self._local_host, self._port, self._plan.say)
+        await until_ready(self._local_host, self._port, self._scheme, self._plan.say)
         self._home.write_run(info)
-        self._plan.announce(f"ready {http_url(self._plan.host, self._port)}")
+        self._plan.announce(f"ready {http_url(self._plan.host, self._port, self._scheme)}")
 
     def _info(self) -> RunInfo:
         plan, postgres, nats = self._plan, self._postgres, self._nats
         return RunInfo(
             pid=os.getpid(),
-            http_url=http_url(self._local_host, self._port),
+            http_url=http_url(self._local_host, self._port, self._scheme),
             database_url=postgres.service_url if postgres else str(plan.database_url),
             owner_database_url=postgres.owner_url if postgres else plan.owner_database_url,
             nats_url=nats.service_url if nats else str(plan.nats_url),
@@ -134,6 +146,9 @@ class _Product:
     def _environment(self, info: RunInfo) -> dict[str, str]:
         """The programs' environment. They get the service's role only, never the owner's."""
         inherited = {key: value for key, value in os.environ.items() if key != "TALLYSTICK_OWNER_DATABASE_URL"}
+        if self._tls is not None:
+            inherited["TALLYSTICK_TLS_CERTIFICATE"] = str(self._tls.certificate)
+            inherited["TALLYSTICK_TLS_KEY"] = str(self._tls.key)
         return inherited | {
             "TALLYSTICK_HOME": str(self._home.path),
             "TALLYSTICK_DATABASE_URL": info.database_url,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ from litestar.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.http.request import TRANSPORT
+from service.http.tls import TlsFiles
 
 _BACKLOG = 2_048
 _GRACE = 10
@@ -36,12 +38,20 @@ class _Protocol(HttpToolsProtocol):
         self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
 
 
-async def serve(app: ASGIApp, listener: socket.socket, *, on_stop: Callable[[], None] = lambda: None) -> None:
+async def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    tls: TlsFiles | None = None,
+    on_stop: Callable[[], None] = lambda: None,
+) -> None:
     """Answer requests; on a signal finish those under way (10 s at most), then return.
 
-    `on_stop` is called at once on a signal, to end what would not end by itself.
+    `on_stop` is called at once on a signal, to end what would not end by itself. Raises SettingsError for a certificate
+    that cannot be used.
     """
-    server = server_of(app)
+    context = None if tls is None else tls.context()
+    server = server_of(app, context)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -50,10 +60,15 @@ async def serve(app: ASGIApp, listener: socket.socket, *, on_stop: Callable[[], 
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
-    await server.serve(sockets=[listener])
+    reloading = None if tls is None or context is None else asyncio.create_task(tls.reload(context))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        if reloading is not None:
+            reloading.cancel()
 
 
-def server_of(app: ASGIApp) -> uvicorn.Server:
+def server_of(app: ASGIApp, tls: ssl.SSLContext | None = None) -> uvicorn.Server:
     """The server of an application; it serves until its `should_exit` is set."""
     config = uvicorn.Config(
         app,
@@ -65,6 +80,7 @@ def server_of(app: ASGIApp) -> uvicorn.Server:
         log_config=None,
         server_header=False,
         proxy_headers=False,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE,
         backlog=_BACKLOG,

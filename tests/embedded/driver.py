@@ -48,6 +48,7 @@ async def _main(home: str, port: str, relay: str, workers: str) -> None:
         owner_database_url=None,
         nats_url=None,
         issuer=None,
+        tls=lambda: None,
         worker=lambda descriptor: (sys.executable, STAND_IN, "serve", str(descriptor)),
         roles={"relay": (sys.executable, STAND_IN, relay)},
         migrate=_migrate,

@@ -26,6 +26,6 @@ async def test_an_answer_in_pieces_is_read_to_its_end() -> None:
     said: list[str] = []
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        await until_ready("127.0.0.1", port, said.append)
+        await until_ready("127.0.0.1", port, "http", said.append)
 
     assert (asked, said) == (4, [])

@@ -186,7 +186,7 @@ async def test_cut_off_it_refuses_where_it_was_told_to(stage: Stage) -> None:
 
 async def test_cut_off_it_asks_where_it_can(stage: Stage) -> None:
     """By introspection, whose answers are kept for as long as it was told."""
-    async with stage.guard(credentials=True, introspection_ttl=0.5) as guard:
+    async with stage.guard(credentials=True, introspection_ttl=0.5, report=False) as guard:
         token, party = await stage.token()
         await guard.authorize(request(token))
         await cut(stage, guard)
