@@ -1,7 +1,7 @@
 """The one runner of all projections in SQL: it replays the journal from Postgres, then follows it as it grows.
 
-For whoever writes a projection: `projections/sql_projection.py` is the contract. A page that is folded live has at most
-PAGE facts; one of a rebuild at most `runner_rebuild.PAGE`. A page may as well hold a single fact.
+For whoever writes a projection: `projections/sql_projection.py` is the contract. What is written at once is of at most
+PAGE facts live, and of at most `runner_rebuild.PAGE` in a rebuild. It may as well be of a single fact.
 
 Of several runners one leads each projection, by a lock of its session; the others stand by. The checkpoint moves in the
 transaction of what it stands for, and only from where this runner left it: no event is folded twice or left out,
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from projections import runner_progress as progress
-from projections.runner_fold import Live, fold_page
+from projections.runner_fold import Folding, Live
 from projections.runner_pages import JournalReader, ReadAhead
 from projections.runner_rebuild import being_rebuilt, rebuild
 from projections.runner_session import (
@@ -149,24 +149,26 @@ class _Folder:
     async def _fold_on(self, writer: Link, reader: JournalReader, row: progress.Row) -> None:
         await reader.listen()
         ahead = ReadAhead(reader, row.position, self._page)
-        checkpoint = Live(writer, self._projection)
+        folding = Folding(writer, self._projection, Live(writer, self._projection), row.position, self._page)
         try:
             while True:
                 began = time.monotonic()
                 page = await ahead.page()
-                if page.facts:
-                    await fold_page(writer, self._projection, checkpoint, page.facts)
-                    row = row._replace(position=page.facts[-1].position)
+                await folding.add(page.facts)
+                if page.full:
+                    continue
+                await folding.flush()
                 if page.poison is not None:
                     raise page.poison
                 self._trouble = ""
                 self._say(logging.INFO, "running")
                 if not page.facts:
+                    row = row._replace(position=folding.position)
                     await progress.report(writer, self.name, row, "running", "")
-                if not page.full:
-                    await self._rest(ahead, began)
+                await self._rest(ahead, began)
         finally:
             await ahead.close()
+            await folding.close()
 
     async def _rest(self, ahead: ReadAhead, began: float) -> None:
         """Let a little gather, so that a quiet journal is not folded event by event; then wait for more of it."""

@@ -1,4 +1,4 @@
-"""Reads the journal in pages, by position, and decodes them; the next page while the present one is folded."""
+"""Reads the journal in pages, by position, and decodes them; the next page while the present one is gathered."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ _READ = """
 """
 _HEAD = "SELECT position FROM journal.head"
 _CHANNEL = "tallystick_journal"
+
+READ = 2_000
+"""So many at once: decoding and gathering them holds up the write that is under way for some milliseconds."""
 
 Row = Sequence[Any]
 
@@ -72,11 +75,11 @@ class JournalReader:
 
 
 class ReadAhead:
-    """Pages one after another: after a full page the next one is read at once, while the caller folds."""
+    """Pages of at most `limit` and READ facts, one after another; the one after a full page is read at once."""
 
     def __init__(self, reader: JournalReader, after: int, limit: int) -> None:
         self._reader = reader
-        self._limit = limit
+        self._limit = min(limit, READ)
         self._after = after
         self._next: asyncio.Task[Page] | None = None
 

@@ -63,10 +63,12 @@ async def begin_rebuild(connection: Link, name: str) -> None:
     await connection.execute("UPDATE projection.progress SET rebuilt = 0 WHERE name = $1", name)
 
 
-async def move_rebuilt(connection: Link, name: str, before: int, after: int) -> None:
-    """Move the checkpoint of the idle slot. Raises Moved when another has moved it."""
-    if await connection.fetchval(_MOVE_REBUILT, name, before, after) is None:
+async def move_rebuilt(connection: Link, name: str, before: int, after: int) -> int:
+    """Move the checkpoint of the idle slot; where the live one is. Raises Moved when another has moved it."""
+    live = await connection.fetchval(_MOVE_REBUILT, name, before, after)
+    if live is None:
         raise Moved(f"{name} is not rebuilt up to position {before} any more")
+    return int(live)
 
 
 async def swap(connection: Link, projection: SqlProjection, slot: int, position: int) -> None:
@@ -91,7 +93,7 @@ _REPORT = """
     WHERE name = $1 AND version = $2 AND position = $3 AND slot = $4 RETURNING position
 """
 _STOPPED = "UPDATE projection.progress SET state = 'starting', reason = 'stopped' WHERE name = $1 AND state <> 'halted'"
-_MOVE_REBUILT = "UPDATE projection.progress SET rebuilt = $3 WHERE name = $1 AND rebuilt = $2 RETURNING rebuilt"
+_MOVE_REBUILT = "UPDATE projection.progress SET rebuilt = $3 WHERE name = $1 AND rebuilt = $2 RETURNING position"
 _SWAP = """
     UPDATE projection.progress SET slot = $3, position = $4, version = $2, rebuilt = NULL,
         state = CASE state WHEN 'running' THEN 'running' ELSE 'starting' END,

@@ -7,13 +7,12 @@ reader sees whole or not at all. A rebuild that is killed leaves the live slot a
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 
 import asyncpg
 
 from projections import runner_progress as progress
-from projections.runner_fold import Beside, fold_page
+from projections.runner_fold import Beside, Folding
 from projections.runner_pages import JournalReader, ReadAhead
 from projections.runner_session import (
     AlreadyRebuilding,
@@ -28,8 +27,7 @@ from projections.runner_session import (
     reading,
     writing,
 )
-from projections.sql_projection import Link, SqlProjection
-from schema.envelope import Fact
+from projections.sql_projection import Link, SqlProjection, fold
 
 PAGE = 40_000
 NEAR = 2_000
@@ -66,38 +64,45 @@ class _Rebuild:
         self._projection = projection
         self._live_slot = live_slot
         self._idle = 1 - live_slot
-        self._checkpoint = Beside(writer, projection, self._idle)
         self._folded = 0
 
     async def run(self, on_progress: OnProgress, limit: int) -> None:
         await self._empty()
         await progress.begin_rebuild(self._writer, self._projection.name)
         target = await self._reader.head()
-        async with contextlib.aclosing(self._pages(limit)) as pages:
-            async for facts in pages:
-                await fold_page(self._writer, self._projection, self._checkpoint, facts)
-                self._folded = facts[-1].position
-                live = (await progress.read(self._writer, self._projection.name)).position
-                on_progress(self._folded, max(target, live, self._folded))
-                if self._folded >= max(target, live - NEAR):
-                    break
+        beside = Beside(self._writer, self._projection, self._idle)
+        ahead = ReadAhead(self._reader, 0, limit)
+        folding = Folding(
+            self._writer,
+            self._projection,
+            beside,
+            position=0,
+            limit=limit,
+            on_written=lambda position: on_progress(position, max(target, beside.live, position)),
+        )
+        try:
+            await self._fold(ahead, folding, lambda: max(target, beside.live - NEAR))
+        finally:
+            await ahead.close()
+            await folding.close()
+        self._folded = folding.position
         await self._change_places()
         on_progress(self._folded, self._folded)
 
-    async def _pages(self, limit: int) -> AsyncGenerator[list[Fact], None]:
-        """Pages until the journal ends. Raises Poison after what comes before it was given."""
-        ahead = ReadAhead(self._reader, 0, limit)
-        try:
-            while True:
-                page = await ahead.page()
-                if page.facts:
-                    yield page.facts
-                if page.poison is not None:
-                    raise page.poison
-                if not page.facts:
-                    return
-        finally:
-            await ahead.close()
+    async def _fold(self, ahead: ReadAhead, folding: Folding, until: Callable[[], int]) -> None:
+        """Fold up to a position, or to the end of the journal. Raises Poison when what comes before it is written."""
+        last = 0
+        while last < until():
+            page = await ahead.page()
+            if page.facts:
+                last = page.facts[-1].position
+                await folding.add(page.facts)
+            if page.poison is not None:
+                await folding.flush()
+                raise page.poison
+            if not page.facts:
+                break
+        await folding.flush()
 
     async def _change_places(self) -> None:
         try:
@@ -121,7 +126,7 @@ class _Rebuild:
                 raise page.poison
             if not page.facts:
                 return
-            await self._projection.fold(self._writer, self._idle, page.facts)
+            await fold(self._writer, self._projection, self._idle, page.facts)
             self._folded = page.facts[-1].position
 
     async def _empty(self) -> None:

@@ -1,7 +1,8 @@
 """What a projection in SQL tables is: the contract between the runner, which reads and checkpoints, and a fold.
 
-The runner hands over pages of facts in position order, without gap and without repeat, each in a transaction that also
-moves the checkpoint: what is written and how far it stands for are committed together or not at all.
+A fold has two halves. Facts are gathered in memory, which needs no database; then what was gathered is written, in a
+transaction that also moves the checkpoint: what is written and how far it stands for are committed together or not at
+all. So the runner can gather the next facts while Postgres writes those before them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,27 @@ import asyncpg
 from schema.envelope import Fact
 
 Link: TypeAlias = "asyncpg.Connection[Any]"
+
+
+class Gathered(Protocol):
+    """What some facts change, in memory. It is written once, and nothing is added to it afterwards."""
+
+    def add(self, facts: Sequence[Fact]) -> None:
+        """Add facts in position order, without gap and without repeat: they follow those that were added before.
+
+        MUST NOT wait, look at the clock or read anything but the facts. Whatever it raises is poison.
+        """
+        ...
+
+    async def write(self, connection: Link, slot: int) -> None:
+        """Write it into a slot, within the transaction that the runner has begun. There is at least one fact.
+
+        MUST give the same tables however the facts are cut into pages. MUST NOT commit, look at the clock, or read
+        anything but its slot, earlier events and, for what a rebuilt slot need not hold, the slot that is read.
+        Whatever it raises, save for a failure of the database, is poison: the projection halts there. The transaction
+        may be rolled back; the facts are gathered anew then.
+        """
+        ...
 
 
 class SqlProjection(Protocol):
@@ -33,12 +55,13 @@ class SqlProjection(Protocol):
     @property
     def tables(self) -> tuple[str, ...]: ...  # noqa: D102
 
-    async def fold(self, connection: Link, slot: int, facts: Sequence[Fact]) -> None:
-        """Write what the facts change, into a slot, within the transaction that the runner has begun.
-
-        MUST give the same tables however the facts are cut into pages. MUST keep nothing from one call to the next: the
-        transaction may be rolled back, and another slot, or another process, may come in between. MUST NOT commit, look
-        at the clock or read what is not in its slot. Whatever it raises, save for a failure of the database, is poison:
-        the projection halts there. May be called for the same facts again, after a rollback.
-        """
+    def gather(self) -> Gathered:
+        """Begin to gather. MUST keep nothing from one to the next: another slot or process may come in between."""
         ...
+
+
+async def fold(connection: Link, projection: SqlProjection, slot: int, facts: Sequence[Fact]) -> None:
+    """Gather facts and write them, within a transaction."""
+    gathered = projection.gather()
+    gathered.add(facts)
+    await gathered.write(connection, slot)

@@ -8,13 +8,13 @@ What is known already is looked up first, since to find it by a conflict locks, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 from projections.sql_projection import Link
-from projections.usage.page import Page, Place, Seen, Series
+from projections.usage.page import BOUNDS, Page, Place, Seen, Series
 from schema.networks import network_of
 
 
@@ -34,16 +34,27 @@ def id_of(words: Series | Place) -> str:
 
 
 async def _write_counts(connection: Link, slot: int, page: Page, oldest: int) -> None:
-    if not page.counts and not page.ages:
+    ages = _ages(page)
+    if not page.counts and not ages:
         return
-    missing = await connection.fetch(_COUNTS, slot, oldest, *_summed(page.counts), *_summed(page.ages))
+    missing = await connection.fetch(_COUNTS, slot, oldest, *_summed(page.counts), *_summed(ages))
     if missing:
         wanted = {row["series"].hex for row in missing}
-        words = {series for _, series in (*page.counts, *page.ages) if id_of(series) in wanted}
+        words = {series for _, series in (*page.counts, *ages) if id_of(series) in wanted}
         await connection.execute(_SERIES, slot, _array(map(id_of, words)), *map(_array, zip(*words, strict=True)))
 
 
-def _summed(counts: dict[tuple[int, Series], int]) -> tuple[str, str, str]:
+def _ages(page: Page) -> dict[tuple[int, Series], int]:
+    """By day and series, one for each bound."""
+    return {
+        (day, ("age", client, resource, "", grant_type, "", "", "", bound)): times
+        for (day, client, resource, grant_type), ages in page.ages.items()
+        for bound, times in zip(BOUNDS, ages, strict=True)
+        if times
+    }
+
+
+def _summed(counts: Mapping[tuple[int, Series], int]) -> tuple[str, str, str]:
     """The three arrays: when, what, how often."""
     at, series = zip(*counts, strict=True) if counts else ((), ())
     return _array(at), _array(map(id_of, series)), _array(counts.values())

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from projections.sql_projection import Link
+from projections.sql_projection import fold as fold_facts
 from projections.usage import usage_projection
 from projections.usage.fold import TABLES
 from schema.envelope import Fact
@@ -43,9 +44,9 @@ async def begin(owner: asyncpg.Connection[Any], history: Sequence[Fact]) -> None
 async def fold(connection: Link, pages: Sequence[Sequence[Fact]], *, slot: int = 0, kept: int = KEPT) -> None:
     """Fold these pages one after another."""
     projection = usage_projection(kept)
-    for page in pages:
+    for page in filter(None, pages):
         async with connection.transaction():
-            await projection.fold(connection, slot, page)
+            await fold_facts(connection, projection, slot, page)
 
 
 def cut(history: Sequence[Fact], sizes: Sequence[int]) -> list[Sequence[Fact]]:

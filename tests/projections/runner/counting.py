@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from projections.sql_projection import Link
+from projections.sql_projection import Gathered, Link
 from schema.envelope import Fact
 
 TABLES = """
@@ -43,18 +43,32 @@ async def nothing(_: Link, __: Sequence[Fact]) -> None:
 
 
 class Counting:
-    """`before` and `after` are called around a page's writes, inside its transaction: where a test puts its faults."""
+    """`gathering` is called with what is gathered, `before` and `after` around its writes, inside their transaction:
+    where a test puts its faults. `pages` has how many facts were written at once.
+    """
 
     name = "counting"
     tables = ("counting.seen", "counting.totals")
 
-    def __init__(self, *, version: int = 1, before: Hook = nothing, after: Hook = nothing) -> None:
+    def __init__(
+        self,
+        *,
+        version: int = 1,
+        gathering: Callable[[Sequence[Fact]], None] = lambda _: None,
+        before: Hook = nothing,
+        after: Hook = nothing,
+    ) -> None:
         self.version = version
+        self.gathering = gathering
         self.before = before
         self.after = after
         self.pages: list[int] = []
 
-    async def fold(self, connection: Link, slot: int, facts: Sequence[Fact]) -> None:
+    def gather(self) -> Gathered:
+        """Nothing is counted yet."""
+        return _Positions(self)
+
+    async def write(self, connection: Link, slot: int, facts: Sequence[Fact]) -> None:
         """Count each position, and the types."""
         self.pages.append(len(facts))
         await self.before(connection, facts)
@@ -62,6 +76,21 @@ class Counting:
         await connection.execute(_SEEN, slot, positions)
         await connection.execute(_TOTALS, slot, [fact.event.TYPE for fact in facts], positions)
         await self.after(connection, facts)
+
+
+class _Positions:
+    """Facts as they are."""
+
+    def __init__(self, counting: Counting) -> None:
+        self._counting = counting
+        self._facts: list[Fact] = []
+
+    def add(self, facts: Sequence[Fact]) -> None:
+        self._counting.gathering(facts)
+        self._facts.extend(facts)
+
+    async def write(self, connection: Link, slot: int) -> None:
+        await self._counting.write(connection, slot, self._facts)
 
 
 class Shown(RuntimeError):

@@ -115,7 +115,7 @@ class Other(Counting):
 
     name = "other"
 
-    async def fold(self, connection: Link, slot: int, facts: Sequence[Fact]) -> None:
+    async def write(self, connection: Link, slot: int, facts: Sequence[Fact]) -> None:
         """Only what a test put in."""
         await self.before(connection, facts)
 
