@@ -35,6 +35,10 @@ class Fact(NamedTuple):
     source: str | None = None
 
 
+RECORDED_COLUMNS = "position, stream, version, type, client, data::text AS data, actor, source, trace, recorded_at"
+"""The columns of `journal.events` that make a RecordedEvent, as a SELECT lists them."""
+
+
 class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row of `journal.events`. `data` is the event's JSON; `client` is `_` where none is known."""
 

@@ -1,4 +1,4 @@
-"""One webhook at work: takes in what it wants, sends it in order for each stream, and writes down what became of it.
+"""One webhook at work: sends what it took in, in order for each stream, and writes down what became of it.
 
 What was not answered with 2xx is sent again; a process that is killed in the middle sends again what it had not written
 down. So each event arrives at least once, with one `webhook-id`.
@@ -12,22 +12,16 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-import msgspec
-
+from consumers.webhooks.intake import Intake
 from consumers.webhooks.message import body_of, headers_of, id_of
 from consumers.webhooks.registry import Webhook
 from consumers.webhooks.retries import Breaker, Jitter, delay
 from consumers.webhooks.sender import Answer, Sender
 from consumers.webhooks.session import Report, Secrets, Session, Settled
-from consumers.webhooks.waiting import Waiting, WaitingEvents
+from consumers.webhooks.waiting import Waiting
 from schema.envelope import RecordedEvent
-from schema.events import UnknownEventType
 
 log = logging.getLogger(__name__)
-
-SPAN = 20_000
-"""Positions that one question to the journal looks through at most, so that none takes long."""
-_PAGE = 500
 
 Unwrap = Callable[[str, bytes], bytes | None]
 """The secret of a webhook by its name, None where it does not open."""
@@ -58,26 +52,22 @@ class Endpoint:
         self.webhook = webhook
         self._session = session
         self._tools = tools
-        self._waiting = WaitingEvents()
+        self._intake = Intake(webhook, session, tools.clock, tools.pending_limit)
         self._breaker = Breaker(tools.jitter)
         self._under_way: dict[asyncio.Task[Answer], Waiting] = {}
         self._awake = asyncio.Event()
         self._secrets: Secrets | None = None
-        self._cursor: int | None = None
-        self._head = 0
-        self._more = False
-        self._poison = ""
         self._gone = False
 
     def grown(self, head: int) -> None:
         """The journal is as long as this."""
-        self._head = head
+        self._intake.head = head
         self._awake.set()
 
     def report(self) -> Report:
         """How it is."""
         state, reason = self._state()
-        return Report(self.webhook.name, state, reason, self._cursor)
+        return Report(self.webhook.name, state, reason, self._intake.cursor)
 
     async def run(self) -> None:
         """Send until cancelled. Raises SessionLost."""
@@ -95,26 +85,21 @@ class Endpoint:
             await asyncio.gather(*self._under_way, return_exceptions=True)
 
     def _state(self) -> tuple[str, str]:
-        if self._poison:
-            return "halted", self._poison
-        if self._cursor is not None and self._secrets is None:
+        if self._intake.poison:
+            return "halted", self._intake.poison
+        if self._intake.cursor is not None and self._secrets is None:
             again = f"tallystick webhook rotate-secret {self.webhook.name}"
             return "halted", f"its secret is not kept, or not under this master key; for a new one: {again}"
-        trouble = self._waiting.trouble()
+        trouble = self._intake.waiting.trouble()
         if trouble is None:
-            return ("starting", "not loaded yet") if self._cursor is None else ("running", "")
+            return ("starting", "not loaded yet") if self._intake.cursor is None else ("running", "")
         since = dt.datetime.fromtimestamp(trouble[0], dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-        count = len(self._waiting)
+        count = len(self._intake.waiting)
         return "degraded", f"{count} event{' waits' if count == 1 else 's wait'} since {since}: {trouble[1]}"
 
     async def _load(self) -> None:
-        loaded = await self._session.load(self.webhook, self._tools.pending_limit)
-        self._cursor, self._more = loaded.cursor, loaded.more
-        self._secrets = loaded.secrets if loaded.secrets is not None and self._open(loaded.secrets) else None
-        for waiting in loaded.waiting:
-            if not self._readable(waiting.event):
-                return
-            self._waiting.add([waiting])
+        kept = await self._intake.load()
+        self._secrets = kept if kept is not None and self._open(kept) else None
 
     def _open(self, kept: Secrets) -> list[bytes]:
         """The secrets that sign now, the newest first; none where the newest does not open."""
@@ -125,56 +110,19 @@ class Endpoint:
         previous = self._tools.unwrap(self.webhook.name, kept.previous) if overlap and kept.previous else None
         return [newest] if previous is None else [newest, previous]
 
-    def _room(self) -> int:
-        """How many events may be taken in now; none where few could be, for each look costs a question and a write."""
-        if self._poison or self._more or self._cursor is None or self._cursor >= self._head:
-            return 0
-        free = self._tools.pending_limit - len(self._waiting)
-        return min(free, _PAGE) if free > self._tools.pending_limit // 10 else 0
-
     async def _take(self) -> None:
-        """Take in the next events that it wants; what it does not want only moves the cursor."""
-        await self._load_more()
-        room = self._room()
-        if room == 0 or self._cursor is None:
-            return
-        upto = min(self._head, self._cursor + SPAN)
-        events = await self._session.read(self.webhook, self._cursor, upto, room)
-        if len(events) == room:
-            upto = events[-1].position
-        readable = [event for event in events if self._readable(event)]
-        if self._poison:
-            upto = next(event.position for event in events if event not in readable) - 1
-            readable = [event for event in readable if event.position <= upto]
-        if readable:
-            now = self._tools.clock()
-            await self._session.take(self.webhook.name, readable, upto, now)
-            self._waiting.add(Waiting(event=event, since=now, due=now) for event in readable)
-        self._cursor = upto
-
-    async def _load_more(self) -> None:
-        """More may wait than is held in memory, because many dead letters were put back."""
-        if self._more and not self._under_way and len(self._waiting) < self._tools.pending_limit // 2:
-            self._waiting = WaitingEvents()
+        if self._intake.short_of_more and not self._under_way:
             await self._load()
-
-    def _readable(self, event: RecordedEvent) -> bool:
-        """Whether this version knows the event; one that it does not halts the webhook, and is never skipped."""
-        try:
-            event.fact()
-        except (UnknownEventType, msgspec.DecodeError) as error:
-            if not self._poison:
-                self._poison = f"event {event.position} ({event.type}) cannot be read: {type(error).__name__}"
-                log.critical("webhook %s halted: %s", self.webhook.name, self._poison)
-            return False
-        return True
+        await self._intake.take()
 
     def _launch(self) -> None:
         if self._secrets is None or self._gone:
             return
         now = self._tools.clock()
         room = self._breaker.room(now, len(self._under_way), self._tools.at_once)
-        chosen = self._waiting.probe() if self._breaker.opened and room else self._waiting.ready(now, room)
+        chosen = (
+            self._intake.waiting.probe() if self._breaker.opened and room else self._intake.waiting.ready(now, room)
+        )
         for waiting in chosen:
             waiting.busy = True
             task = asyncio.create_task(self._send(waiting.event, self._secrets), name=f"webhook-{self.webhook.name}")
@@ -188,13 +136,13 @@ class Endpoint:
 
     async def _rest(self) -> None:
         """Until something ended, the journal grew, or something is due."""
-        if self._room() > 0:
+        if self._intake.room() > 0:
             await asyncio.sleep(0)
             return
-        due = self._breaker.retry_at if self._breaker.opened else self._waiting.next_due()
+        due = self._breaker.retry_at if self._breaker.opened else self._intake.waiting.next_due()
         idle = due is None or self._secrets is None or self._gone or len(self._under_way) >= self._tools.at_once
         seconds = None if idle or due is None else max(due - self._tools.clock(), 0.0)
-        if self._breaker.opened and (self._under_way or not len(self._waiting)):
+        if self._breaker.opened and (self._under_way or not len(self._intake.waiting)):
             seconds = None
         # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
         try:
@@ -217,7 +165,7 @@ class Endpoint:
         for task in done:
             del self._under_way[task]
         for waiting in (*settled.taken, *settled.dead):
-            self._waiting.done(waiting)
+            self._intake.waiting.done(waiting)
         for waiting in settled.failed:
             waiting.busy = False
 
@@ -243,7 +191,7 @@ class Endpoint:
             self._fail(waiting, answer, now)
             (dead if waiting.attempts >= self._tools.attempts else failed).append(waiting)
         if recovered:
-            self._waiting.hasten()
+            self._intake.waiting.hasten()
         return Settled(taken, failed, dead)
 
     def _fail(self, waiting: Waiting, answer: Answer, now: float) -> None:

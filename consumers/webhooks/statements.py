@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from schema.envelope import RECORDED_COLUMNS
+
 TRY_LOCK = "SELECT pg_try_advisory_lock(hashtext('tallystick.webhooks'))"
 HEAD = "SELECT position FROM journal.head"
 # On it a command tells that it changed the secret or the dead letters of a webhook: the payload.
 CHANNEL = "SELECT channel FROM webhook.dispatcher"
 
-_COLUMNS = "position, stream, version, type, client, data::text AS data, actor, source, trace, recorded_at"
-
 # Long-lived streams lie in a partition of their own, so this looks through few events.
 REGISTRATIONS = f"""
-    SELECT {_COLUMNS} FROM journal.events
+    SELECT {RECORDED_COLUMNS} FROM journal.events
     WHERE position > $1 AND position <= $2 AND type LIKE 'webhook.%'
         AND stream >= 'ff000000-0000-0000-0000-000000000000'
     ORDER BY position
@@ -19,7 +19,7 @@ REGISTRATIONS = f"""
 
 # What a webhook does not want never leaves the database: a busy journal costs it an index scan.
 READ = f"""
-    SELECT {_COLUMNS} FROM journal.events
+    SELECT {RECORDED_COLUMNS} FROM journal.events
     WHERE position > $1 AND position <= $2
         AND ($3::text[] IS NULL OR type LIKE ANY ($3::text[]))
         AND ($4::text[] IS NULL OR client = ANY ($4::text[]))
@@ -102,10 +102,11 @@ DEAD = """
         SET attempts = excluded.attempts, reason = excluded.reason, died_at = excluded.died_at
 """
 
+# What is told may be older than what was taken in since: a position never goes back.
 REPORT = """
     WITH told AS (
         UPDATE projection.progress p
-        SET state = r.state, reason = r.reason, position = coalesce(r.position, p.position), seen_at = clock_timestamp()
+        SET state = r.state, reason = r.reason, position = greatest(r.position, p.position), seen_at = clock_timestamp()
         FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS r(name, state, reason, position)
         WHERE p.name = r.name
     )

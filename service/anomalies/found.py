@@ -8,20 +8,19 @@ from uuid import UUID
 
 import msgspec
 
-from schema.envelope import Context, RecordedEvent
+from schema.envelope import RECORDED_COLUMNS, Context, RecordedEvent
 from schema.events import AnomalyAcknowledged, AnomalyAnswered, AnomalyDetected, AnomalyExtended, Finding, Severity
 from service.access.changes import cli_actor
 from service.journal.port import Append, Journal, VersionConflict
 from service.journal.postgres import PostgresJournal
 
-_COLUMNS = "position, stream, version, type, client, data::text AS data, actor, source, trace, recorded_at"
 # The list of types is literal, so that the partial index of migration 0009 serves it.
 _ALL = f"""
-    SELECT {_COLUMNS} FROM journal.events
+    SELECT {RECORDED_COLUMNS} FROM journal.events
     WHERE type IN ('anomaly.detected', 'anomaly.extended', 'anomaly.answered', 'anomaly.acknowledged')
     ORDER BY position
 """  # noqa: S608 constant
-_AT = f"SELECT {_COLUMNS} FROM journal.events WHERE position = ANY ($1) ORDER BY position"  # noqa: S608 constant
+_AT = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE position = ANY ($1) ORDER BY position"  # noqa: S608 constant
 
 
 class FoundError(Exception):

@@ -12,7 +12,7 @@ from consumers.anomalies.findings import Findings, Told
 from consumers.anomalies.history import first_since, pages
 from consumers.anomalies.judge import Judge
 from consumers.anomalies.thresholds import Thresholds
-from schema.envelope import RecordedEvent
+from schema.envelope import RECORDED_COLUMNS, RecordedEvent
 from schema.events import AnomalyDetected
 from service.access.wording import unknown
 from service.anomalies.role import DAY, rules_of
@@ -21,8 +21,7 @@ from service.settings import Settings, SettingsError
 
 Progress = Callable[[int, int], None]
 
-_COLUMNS = "position, stream, version, type, client, data::text AS data, actor, source, trace, recorded_at"
-_PAGE = f"SELECT {_COLUMNS} FROM journal.events WHERE position > $1 ORDER BY position LIMIT $2"  # noqa: S608 constant
+_PAGE = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE position > $1 ORDER BY position LIMIT $2"  # noqa: S608 constant
 _TIME_AT = """
     SELECT extract(epoch FROM recorded_at)::float8 AS at FROM journal.events
     WHERE position >= $1 ORDER BY position LIMIT 1

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 
-from schema.envelope import RecordedEvent
+from schema.envelope import RECORDED_COLUMNS, RecordedEvent
 from service.audit.filters import Filters, Network
 from service.journal.port import JournalTimeout, JournalUnavailable
 from service.journal.postgres import Link, close, cut_off_if_cancelled, keep_session, session_settings
@@ -24,7 +24,6 @@ LOOKED_THROUGH = 20_000
 
 _CLOCK_SLACK = dt.timedelta(seconds=60)
 _CONNECTIONS = 2
-_COLUMNS = "position, stream, version, type, client, data::text AS data, actor, source, trace, recorded_at"
 # What is no address is in no network; the cast would fail on it. An IPv4 address within IPv6 is in no IPv6 network.
 _ADDRESS = r"^(\d{1,3}(\.\d{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$"
 _MATCHES = rf"""
@@ -37,10 +36,10 @@ _MATCHES = rf"""
     AND ($8::timestamptz IS NULL OR recorded_at >= $8)
     AND ($9::timestamptz IS NULL OR recorded_at < $9)
 """
-BY_POSITION = f"SELECT {_COLUMNS} FROM journal.events WHERE {_MATCHES} ORDER BY position LIMIT $3"  # noqa: S608 constant
+BY_POSITION = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE {_MATCHES} ORDER BY position LIMIT $3"  # noqa: S608 constant
 # A grant's events lie together, and their versions are in the order of their positions.
 BY_GRANT = f"""
-    SELECT {_COLUMNS} FROM journal.events WHERE stream = $10 AND {_MATCHES} ORDER BY version LIMIT $3
+    SELECT {RECORDED_COLUMNS} FROM journal.events WHERE stream = $10 AND {_MATCHES} ORDER BY version LIMIT $3
 """  # noqa: S608 constant
 FIRST_FROM = "SELECT position, recorded_at FROM journal.events WHERE position >= $1 ORDER BY position LIMIT 1"
 _HEAD = "SELECT position FROM journal.head"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from schema.envelope import RecordedEvent
+from schema.envelope import RECORDED_COLUMNS, RecordedEvent
 from service.audit.frames import frame
 from service.journal.leader import POSTGRES_FAILURES
 from service.journal.port import JournalUnavailable
@@ -30,8 +30,7 @@ _RETRY = 0.5
 _SILENCE = 1.0
 _TIMEOUT = 5.0
 _SESSION = "SET enable_seqscan = off; SET enable_bitmapscan = off"
-_COLUMNS = "position, stream, version, type, client, data::text AS data, actor, source, trace, recorded_at"
-_READ = f"SELECT {_COLUMNS} FROM journal.events WHERE position > $1 ORDER BY position LIMIT {_PAGE}"  # noqa: S608 constant
+_READ = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE position > $1 ORDER BY position LIMIT {_PAGE}"  # noqa: S608 constant
 _HEAD = "SELECT position FROM journal.head"
 
 

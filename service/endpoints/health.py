@@ -10,6 +10,7 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from consumers.webhooks.figures import webhook_figures
 from service.endpoints.core import Core
 from service.journal.port import JournalUnavailable
 from service.journal.progress import Kind, Progress, read_progress
@@ -134,17 +135,26 @@ async def _beside(core: Core) -> dict[str, Part]:
     """What runs beside the workers. It answers no request of theirs: at worst it is degraded."""
     try:
         progress = await read_progress(core.journal)
+        webhooks = await webhook_figures(core.journal.fetch)
     except JournalUnavailable as error:
         return dict.fromkeys(_MISSING, Part(status="degraded", reason=str(error)))
+    given_up = [
+        f"webhook:{each.name} gave up {each.dead:,} event{'s' * (each.dead > 1)}" for each in webhooks if each.dead
+    ]
     return {
-        kind: _together([each for each in progress if each.kind == kind], missing) for kind, missing in _MISSING.items()
+        kind: _together(
+            [each for each in progress if each.kind == kind], missing, given_up if kind == "webhooks" else []
+        )
+        for kind, missing in _MISSING.items()
     }
 
 
-def _together(progress: list[Progress], missing: Part) -> Part:
+def _together(progress: list[Progress], missing: Part, notes: list[str]) -> Part:
+    """Several as one part. `notes` are of interest, and no trouble of now: they are said, and change no status."""
     if not progress:
         return missing
     troubles = [each.trouble for each in progress if each.trouble is not None]
     if troubles:
-        return Part(status="degraded", reason="; ".join(troubles))
-    return Part(status="ready", reason=", ".join(f"{each.name} at {each.position}" for each in progress))
+        return Part(status="degraded", reason="; ".join((*troubles, *notes)))
+    told = ", ".join(f"{each.name} at {each.position}" for each in progress)
+    return Part(status="ready", reason="; ".join((told, *notes)))

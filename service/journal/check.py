@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 
 from consumers.stream_reader import StreamEnds, StreamMessage, StreamReader, stream_ends
-from schema.envelope import RecordedEvent, headers_of, subject_of
+from schema.envelope import RECORDED_COLUMNS, RecordedEvent, headers_of, subject_of
 from service.journal.leader import POSTGRES_FAILURES
 from service.journal.port import JournalUnavailable
 from service.journal.postgres import connect
@@ -24,8 +24,7 @@ LISTED = 10
 PATIENCE = 5.0
 
 _STEP = 1_000
-_COLUMNS = "position, stream, version, type, client, data::text AS data, actor, source, trace, recorded_at"
-_ROWS = f"SELECT {_COLUMNS} FROM journal.events WHERE position <= $1 ORDER BY position"  # noqa: S608 constant
+_ROWS = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE position <= $1 ORDER BY position"  # noqa: S608 constant
 _BOUNDS = """
     SELECT h.position AS head, (SELECT min(position) FROM journal.events) AS first,
            (SELECT max(position) FROM journal.events) AS last

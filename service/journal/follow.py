@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 _PAGE = 1_000
 _POSITION = re.compile(r"[0-9]{1,19}")
 _LEASE = "SELECT journal.lease($1, $2, $3)"
+_HALTED = "SELECT journal.halt($1, $2, $3, $4)"
 _STATUS = """
     SELECT h.position AS head, r.position AS relayed, r.state, r.reason,
            extract(epoch FROM clock_timestamp() - r.seen_at)::float8 AS silent
@@ -149,6 +150,7 @@ class Follower:
 
     async def _renew(self) -> None:
         if self.poison is not None:  # a halted worker holds no lease: nobody has to wait for it
+            await self._journal.fetch(_HALTED, self._reader, self.state.position, self._bound, self.poison)
             self._note((await self._journal.fetch(_STATUS))[0])
             self._raise_poison()
         began = time.monotonic()

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import asyncpg
 
-from schema.envelope import Fact, RecordedEvent
+from schema.envelope import RECORDED_COLUMNS, Fact, RecordedEvent
 from schema.streams import ENTITY_STREAMS_FROM
 from service.journal.append_batch import arrays_of, outcomes_of
 from service.journal.group_commit import GroupCommit, Outcome
@@ -28,10 +28,9 @@ log = logging.getLogger(__name__)
 APP_ROLE = "tallystick_app"
 
 APPEND = "SELECT * FROM journal.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-_COLUMNS = "position, stream, version, type, client, data::text AS data, actor, source, trace, recorded_at"
-_READ = f"SELECT {_COLUMNS} FROM journal.events WHERE position > $1 ORDER BY position LIMIT $2"  # noqa: S608 constant
-_READ_STREAM = f"SELECT {_COLUMNS} FROM journal.events WHERE stream = $1 ORDER BY version"  # noqa: S608 constant
-_READ_ENTITIES = f"SELECT {_COLUMNS} FROM journal.events WHERE stream >= $1 ORDER BY position"  # noqa: S608 constant
+_READ = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE position > $1 ORDER BY position LIMIT $2"  # noqa: S608 constant
+_READ_STREAM = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE stream = $1 ORDER BY version"  # noqa: S608 constant
+_READ_ENTITIES = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE stream >= $1 ORDER BY position"  # noqa: S608 constant
 _HEAD = "SELECT position FROM journal.head"
 
 _BAD_URL = "the database URL cannot be read (is its password percent-encoded?)"

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from schema.envelope import RecordedEvent
+from schema.envelope import RECORDED_COLUMNS, RecordedEvent
 from service.journal.leader import POSTGRES_FAILURES
 from service.journal.port import JournalUnavailable
 from service.journal.postgres import connect
 
-_COLUMNS = "position, stream, version, type, client, data::text AS data, actor, source, trace, recorded_at"
-_EVENT = f"SELECT {_COLUMNS} FROM journal.events WHERE position = $1"  # noqa: S608 constant
+_EVENT = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE position = $1"  # noqa: S608 constant
 # A token's id is its grant's id, a dot and its number. Nothing was refused for a token before its grant began.
 _STORY = f"""
-    SELECT {_COLUMNS} FROM journal.events WHERE stream = $1::uuid
+    SELECT {RECORDED_COLUMNS} FROM journal.events WHERE stream = $1::uuid
     UNION ALL
-    SELECT {_COLUMNS} FROM journal.events
+    SELECT {RECORDED_COLUMNS} FROM journal.events
     WHERE type = 'access.rejected' AND starts_with(data ->> 'token_id', $2)
       AND stream <> $1::uuid AND position > (SELECT min(position) FROM journal.events WHERE stream = $1::uuid)
     ORDER BY position

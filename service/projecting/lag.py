@@ -70,8 +70,9 @@ _FOLDS = """
         UNION ALL
         SELECT 2, 'relay', position, state, reason, seen_at, NULL FROM journal.relay
         UNION ALL
-        SELECT 3, 'worker:' || id, position, 'running', '', leased_at, NULL FROM journal.readers
-        WHERE leased_at > clock_timestamp() - make_interval(secs => 10 * lease_seconds)
+        SELECT 3, 'worker:' || id, position, CASE WHEN halted IS NULL THEN 'running' ELSE 'halted' END,
+            coalesce(halted, ''), greatest(leased_at, halted_at), NULL FROM journal.readers
+        WHERE greatest(leased_at, halted_at) > clock_timestamp() - make_interval(secs => 10 * lease_seconds)
     )
     SELECT f.*, h.position AS head, extract(epoch FROM clock_timestamp() - f.seen_at)::float8 AS silent,
         coalesce(extract(epoch FROM clock_timestamp() - next.recorded_at), 0)::float8 AS lag_seconds

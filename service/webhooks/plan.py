@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from consumers.webhooks.registry import Webhook, Webhooks
 from consumers.webhooks.targets import target_problem
+from schema.envelope import NO_CLIENT, Fact
 from schema.events import (
     EVENT_TYPES,
+    ClientRegistered,
+    ClientRemoved,
     Event,
     WebhookDisabled,
     WebhookEnabled,
@@ -21,16 +24,29 @@ from schema.events import (
 from schema.streams import webhook_stream
 from service.access.errors import AccessRuleError, Mistake, NameTaken, NameUnknown, quoted
 from service.access.plan import Action, Step
-from service.access.wording import repeated, text_problem
+from service.access.wording import repeated, text_problem, unknown
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _GLOB = re.compile(r"[a-z0-9_.*?]{1,100}")
 
 
+class ClientIds(set[str]):
+    """The ids of the clients that there are, folded from their events."""
+
+    def apply(self, fact: Fact) -> None:
+        """Fold one event; those of other streams change nothing."""
+        match fact.event:
+            case ClientRegistered(client_id=client_id):
+                self.add(client_id)
+            case ClientRemoved(client_id=client_id):
+                self.discard(client_id)
+
+
 class Registry(NamedTuple):
-    """What there is: the webhooks, and the last position of the journal. `private` also lets own addresses be."""
+    """What there is: webhooks, ids of clients, the last position of the journal. `private` lets own addresses be."""
 
     webhooks: Webhooks
+    clients: Collection[str]
     head: int
     private: bool
 
@@ -51,7 +67,7 @@ def registration(registry: Registry, wanted: Wanted, start: int | None) -> Step:
     """
     if wanted.name in registry.webhooks.by_name:
         raise NameTaken("webhook", wanted.name)
-    _check(registry, wanted)
+    _check(registry, wanted, registry.clients)
     after = registry.head if start is None else min(start - 1, registry.head)
     return _step(registry, "add", wanted.name, WebhookRegistered(**wanted._asdict(), after=after))
 
@@ -59,7 +75,8 @@ def registration(registry: Registry, wanted: Wanted, start: int | None) -> Step:
 def update(registry: Registry, wanted: Wanted) -> Step | None:
     """Other settings for a webhook, None where it has them. Raises NameUnknown or AccessRuleError."""
     before = known_webhook(registry, wanted.name)
-    _check(registry, wanted)
+    # What it has stays, also where a client was removed since.
+    _check(registry, wanted, {*registry.clients, *before.clients})
     if Wanted(before.name, before.url, before.types, before.clients) == wanted:
         return None
     return _step(registry, "change", wanted.name, WebhookUpdated(**wanted._asdict()))
@@ -98,12 +115,12 @@ def known_webhook(registry: Registry, name: str) -> Webhook:
     return registry.webhooks.by_name[name]
 
 
-def _check(registry: Registry, wanted: Wanted) -> None:
-    if mistakes := tuple(_mistakes(wanted, private=registry.private)):
+def _check(registry: Registry, wanted: Wanted, clients: Collection[str]) -> None:
+    if mistakes := tuple(_mistakes(wanted, clients, private=registry.private)):
         raise AccessRuleError(mistakes)
 
 
-def _mistakes(wanted: Wanted, *, private: bool) -> Iterator[Mistake]:
+def _mistakes(wanted: Wanted, clients: Collection[str], *, private: bool) -> Iterator[Mistake]:
     if not _NAME.fullmatch(wanted.name):
         yield Mistake(("name",), "must be 1 to 64 of A-Z a-z 0-9 _ -")
     if problem := target_problem(wanted.url, private=private):
@@ -118,6 +135,8 @@ def _mistakes(wanted: Wanted, *, private: bool) -> Iterator[Mistake]:
     for index, client in enumerate(wanted.clients):
         if not _NAME.fullmatch(client):
             yield Mistake(("client", index), f"{quoted(client)} is not a client id")
+        elif client != NO_CLIENT and client not in clients:
+            yield Mistake(("client", index), unknown(client, "no client", clients))
 
 
 def _matches(glob: str, event_type: str) -> bool:

@@ -24,7 +24,7 @@ from service.journal.port import JournalError
 from service.journal.postgres import close, connect
 from service.settings import Settings
 from service.webhooks.letters import DeadLetter, dead_letters, redeliver
-from service.webhooks.plan import Registry, known_webhook
+from service.webhooks.plan import ClientIds, Registry, known_webhook
 from service.webhooks.secrets import new_secret, written
 from service.webhooks.trial import try_out
 from service.webhooks.vault import SECRET, WebhookVault, forgetting
@@ -66,10 +66,10 @@ class WebhookStore:
 
     async def registry(self) -> Registry:
         """What there is as of now. Raises ModelUnavailable."""
-        webhooks = Webhooks()
-        await self._changes.read(webhooks)
+        webhooks, clients = Webhooks(), ClientIds()
+        await self._changes.read(webhooks, clients)
         head = await _asked(self._connection.fetchval(_HEAD))
-        return Registry(webhooks, head, self._settings.webhook_private_targets)
+        return Registry(webhooks, clients, head, self._settings.webhook_private_targets)
 
     async def conditions(self) -> dict[str, Condition]:
         """How each webhook is, by name. Raises ModelUnavailable."""

@@ -92,6 +92,35 @@ async def test_what_runs_beside_and_does_not_is_degraded(
     assert body["parts"][part] == {"status": "degraded", "reason": reason}
 
 
+@pytest.mark.parametrize(
+    ("state", "reason", "count", "expected"),
+    [
+        ("running", "", 1, ("ready", "webhook:siem at 7; webhook:siem gave up 1 event")),
+        (
+            "degraded",
+            "HTTP 500",
+            12,
+            ("degraded", "webhook:siem is degraded: HTTP 500; webhook:siem gave up 12 events"),
+        ),
+    ],
+)
+async def test_what_a_webhook_gave_up_is_counted(
+    world: World, state: str, reason: str, count: int, expected: tuple[str, str]
+) -> None:
+    """Each webhook's dead letters are told beside how it is. They wait for a person, and are no trouble of now."""
+    await relay_says(world, "running", "")
+    await beside_says(world, state, reason, name="webhook:siem")
+    dead = """
+        INSERT INTO webhook.dead_letters (name, position, attempts, reason)
+        SELECT $1, number, 10, 'HTTP 500' FROM generate_series(1, $2) AS number
+    """
+    for name, letters in (("siem", count), ("removed", 3)):
+        await world.core.journal.fetch(dead, name, letters)
+    part = (await ready(world))[1]["parts"]["webhooks"]
+    await world.core.journal.fetch("DELETE FROM webhook.dead_letters")
+    assert expected == (part["status"], part["reason"])
+
+
 async def test_what_never_ran_beside_is_said(world: World) -> None:
     """An operator who forgot a role is told which command it is."""
     await forget_beside(world)

@@ -114,6 +114,7 @@ async def test_the_service_can_do_nothing_but_append(database: Database, service
         "SELECT journal.forget_once()",
         "SELECT journal.lease(gen_random_uuid(), 1, 1)",
         "SELECT journal.release(gen_random_uuid())",
+        "SELECT journal.halt(gen_random_uuid(), 1, 1, 'event 2')",
         "SELECT journal.report_relay(1, 'running', '')",
         "INSERT INTO runtime.device_polls VALUES (gen_random_uuid(), now(), 5)",
         "DELETE FROM runtime.device_polls",

@@ -42,6 +42,10 @@ class Taken:
         """Whether the last came in: enough where all come in order."""
         return self.last >= head
 
+    def has_all(self, head: int) -> bool:
+        """Whether exactly the positions of the journal up to its head came in, in whatever order and however often."""
+        return len(self.positions) >= head and set(range(1, head + 1)) == set(self.up_to(head))
+
     def up_to(self, position: int) -> list[int]:
         """Those up to a position, in the order in which they came."""
         return [one for one in self.positions if one <= position]

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from consumers.webhooks import statements
-from consumers.webhooks.session import Loaded, Session
+from consumers.webhooks.session import Loaded, Report, Session
 from service.journal.postgres import connect
 from service.webhooks.store import BEGIN as BEGIN_OF_COMMAND
 from tests.journal.benches import owner_session
@@ -119,6 +119,21 @@ async def test_what_it_has_read_is_kept_by_the_next_dispatcher(world: World, beg
         await loaded(world, dispatcher)
         await dispatcher.execute("UPDATE projection.progress SET position = $1", begun + 1)
         assert begun + 1 == (await loaded(world, dispatcher)).cursor
+
+
+async def test_what_is_told_late_does_not_go_back(world: World, begun: int) -> None:
+    """How a webhook was before it took in events, told only then: the next dispatcher takes none of them in twice."""
+    async with two_sessions(world) as (connection, _):
+        session = Session(connection, timeout=30.0)
+        await loaded(world, connection)
+        (position,) = await world.happen("a")
+        webhook = (await world.registered()).by_name["siem"]
+        await session.take("siem", await session.read(webhook, begun, position, 10), position, 0.0)
+        await session.report([Report("siem", "running", "", begun), Report("other", "running", "", 1)], position)
+        assert (position, "running", "") == await world.progress()
+        await session.report([Report("siem", "running", "", position + 7)], position)
+        await session.report([Report("siem", "degraded", "HTTP 500", None)], position)
+        assert (position + 7, "degraded", "HTTP 500") == await world.progress()
 
 
 async def _waits(owner: asyncpg.Connection[Any], dispatcher: asyncpg.Connection[Any]) -> bool:

@@ -168,8 +168,21 @@ async def test_a_trial_is_signed_and_no_event(run: Run, world: World, receiver: 
     assert await refusal(run, "test", "siem") == (1, "webhook siem did not take it: HTTP 302")
 
 
+@pytest.mark.usefixtures("private")
+async def test_what_is_allowed_no_longer_is_not_sent_to(
+    run: Run, environment: dict[str, str], world: World, receiver: Receiver
+) -> None:
+    """The setting of the process that sends decides, not what was allowed when it was registered."""
+    await document(run, "add", "siem", receiver.url)
+    del environment["TALLYSTICK_WEBHOOK_PRIVATE_TARGETS"]
+    code, told = await refusal(run, "test", "siem")
+    assert (code, told.startswith("webhook siem did not take it: the address must be https")) == (1, True)
+    assert receiver.received == []
+
+
 async def test_settings_are_shown_and_changed(run: Run, world: World) -> None:
     """What is not given stays."""
+    await asyncio.to_thread(run, "client", "add", "billing")
     await document(run, "add", "siem", URL, "--type", "token.*", "--client", "billing")
     await command(run, "update", "siem", "--url", URL + "2")
     assert await command(run, "update", "siem", "--type", "token.*") == "webhook siem was as it should be\n"
@@ -208,7 +221,8 @@ async def test_a_given_secret_is_kept(environment: dict[str, str], world: World)
         (("add", "x", URL, "--type", "nothing.*"), 'type[0]: "nothing.*" is no event type, and matches none'),
         (("add", "x", URL, "--type", "token.[ir]*"), 'type[0]: "token.[ir]*" is not a glob of event types'),
         (("add", "x", URL, "--client", "a.b"), 'client[0]: "a.b" is not a client id'),
-        (("add", "x", URL, "--client", "a", "--client", "a"), 'client[1]: "a" is there twice'),
+        (("add", "x", URL, "--client", "_", "--client", "_"), 'client[1]: "_" is there twice'),
+        (("add", "x", URL, "--client", "_", "--client", "nobody"), 'client[1]: "nobody" is no client\n'),
         (("show", "nobody"), 'there is no webhook "nobody"'),
         (("disable", "nobody"), 'there is no webhook "nobody"'),
         (("enable", "nobody"), 'there is no webhook "nobody"'),
@@ -228,11 +242,44 @@ def test_what_may_not_be_is_refused_with_its_reason(run: Run, arguments: tuple[s
 
 
 @pytest.mark.parametrize(
-    "arguments", [("add", "x", URL, "--from", "0"), ("add", "x", URL, "--from", "x"), ("redeliver", "x"), ("add", "x")]
+    "arguments",
+    [
+        ("add", "x"),
+        ("add", "x", URL, "more"),
+        ("add", "x", URL, "--from", "0"),
+        ("add", "x", URL, "--from", "x"),
+        ("add", "x", URL, "--client"),
+        ("add", "x", URL, "--clients", "a"),
+        ("update", "x", "--type", "token.*", "--all-types"),
+        ("update", "x", "--client", "a", "--all-clients"),
+        ("rotate-secret", "x", "--overlap", "long"),
+        ("redeliver", "x"),
+        ("redeliver", "x", "1", "--all"),
+        ("redeliver", "x", "0"),
+        ("send",),
+    ],
+    ids=" ".join,
 )
 def test_wrong_usage_is_told(run: Run, arguments: tuple[str, ...]) -> None:
     """Exit code 2."""
     assert run("webhook", *arguments).exit_code == 2
+
+
+def test_a_client_that_is_not_there_is_told(run: Run, tmp_path: Path) -> None:
+    """With the name that may have been meant; one that is removed later stays, and is refused to others."""
+    run("client", "add", "billing")
+    refused = run("webhook", "add", "siem", URL, "--client", "biling")
+    assert (refused.exit_code, refused.output) == (
+        1,
+        'Error: client[0]: "biling" is no client — did you mean "billing"?\n',
+    )
+    assert run("webhook", "add", "siem", URL, "--client", "billing", "--client", "_").exit_code == 0
+    (nothing := tmp_path / "access.yaml").write_text("clients: []\n")
+    assert run("apply", nothing, "--prune").exit_code == 0
+    assert run("webhook", "update", "siem", "--type", "token.*").output.startswith("webhook siem is updated")
+    assert json.loads(run("webhook", "show", "siem", "--json").stdout)["clients"] == ["billing", "_"]
+    assert run("webhook", "update", "siem", "--client", "shop").exit_code == 1
+    assert run("webhook", "add", "other", URL, "--client", "billing").exit_code == 1
 
 
 def test_a_name_is_taken_once(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from typing import Any
 
@@ -25,7 +26,17 @@ NEVER = (
     *("fe80::1", "fe80::1%eth0", "fd00:ec2::254", "ff02::1", "2002:7f00:1::", "2002:808:808::1", "2001:0:808:808::1"),
     *("64:ff9b::a9fe:a9fe", "64:ff9b:1::a00:1", "::127.0.0.1", "::8.8.8.8", "2001:db8::1", "3fff::1", "5f00::1"),
     *("168.63.129.16", "100.100.100.200", "::ffff:168.63.129.16", "64:ff9b::6464:64c8"),
-    *("100::1", "fec0::1", "4000::1", "not an address", "127.1", "0x7f000001"),
+    *(
+        "2606:4700::1111%eth0",
+        "fd00::1%eth0",
+        "::1%lo",
+        "100::1",
+        "fec0::1",
+        "4000::1",
+        "not an address",
+        "127.1",
+        "0x7f000001",
+    ),
 )
 
 
@@ -127,12 +138,27 @@ def lookup_of(*addresses: str) -> Any:
     return lookup
 
 
-async def test_a_name_with_one_address_of_the_own_network_is_refused() -> None:
+@pytest.mark.parametrize("own", ["10.0.0.1", "fd00::1"])
+@pytest.mark.parametrize("public", ["8.8.8.8", "2606:4700::1111"])
+async def test_a_name_with_one_address_of_the_own_network_is_refused(own: str, public: str) -> None:
     """All addresses of a name must be public, else the name is not called at all."""
-    resolver = CheckedResolver(private=False, lookup=lookup_of("8.8.8.8", "10.0.0.1"))
-    with pytest.raises(AddressRefused, match=r"10\.0\.0\.1, which is not a public address"):
-        await resolver.resolve("hooks.example.com", 443, socket.AF_UNSPEC)
+    for addresses in ((public, own), (own, public), (public, own, public)):
+        resolver = CheckedResolver(private=False, lookup=lookup_of(*addresses))
+        with pytest.raises(AddressRefused, match=f"{re.escape(own)}, which is not a public address"):
+            await resolver.resolve("hooks.example.com", 443, socket.AF_UNSPEC)
+        await resolver.close()
+
+
+async def test_all_addresses_of_a_name_are_for_the_connection() -> None:
+    """IPv4 and IPv6, in the order of the name's servers; those of one family where that is asked for."""
+    resolver = CheckedResolver(private=False, lookup=lookup_of("2606:4700::1111", "8.8.8.8"))
+    found = [
+        [(each["host"], each["family"], each["port"]) for each in await resolver.resolve("a.example", 443, family)]
+        for family in (socket.AF_UNSPEC, socket.AF_INET6, socket.AF_INET)
+    ]
     await resolver.close()
+    six, four = ("2606:4700::1111", socket.AF_INET6, 443), ("8.8.8.8", socket.AF_INET, 443)
+    assert [[six, four], [six], [four]] == found
 
 
 async def test_a_name_that_changes_its_mind_is_checked_each_time_and_gains_nothing() -> None:
@@ -184,6 +210,32 @@ async def test_a_name_is_reached_at_the_address_that_was_checked() -> None:
         await sender.close()
         await runner.cleanup()
     assert (204, [f"hooks.example.com:{port}"]) == (answer.status, hosts)
+
+
+@pytest.mark.parametrize(
+    ("host", "scheme", "problem"),
+    [
+        ("127.0.0.1", "https", "has a host that is not a public address"),
+        ("[::ffff:127.0.0.1]", "https", "has a host that is not a public address"),
+        ("127.1", "https", "has a host that is a number but no IPv4 address of four parts"),
+        ("localhost", "http", "must be https"),
+    ],
+)
+async def test_an_address_that_is_written_out_is_checked_at_each_message(host: str, scheme: str, problem: str) -> None:
+    """No name is looked up for it, and what may be sent to may have been set otherwise when it was registered."""
+    reached = asyncio.Event()
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    sender = Sender(timeout=5, private=False, lookup=lookup_of("127.0.0.1"))
+    answer = await sender.send(f"{scheme}://{host}:{port}/", {}, b"{}")
+    await sender.close()
+    server.close()
+    assert (answer.status, answer.error.startswith(f"the address {problem}"), reached.is_set()) == (None, True, False)
 
 
 @pytest.mark.parametrize("name", ["a" * 64 + ".example", "..", "nowhere.invalid"])
