@@ -1,8 +1,4 @@
-"""A durable pull consumer of the stream that begins where its user says, fast: messages are handed on as they came.
-
-What nats-py does for each message (its headers as a dictionary, an object, a task that waits for it) takes longer than
-all that is done with it here, so its client is taken no further than to the bytes of each message.
-"""
+"""A durable pull consumer of the stream that begins where its user says, fast: messages are handed on as they came."""
 
 from __future__ import annotations
 
@@ -10,14 +6,14 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import msgspec
-from nats.aio.client import Client
 
 from consumers.connection import ApiError, Connection, NatsUnavailable, connected
+from consumers.raw_client import RawClient
 from schema.envelope import STREAM_NAME, SUBJECTS
 
 BATCH = 2_000
@@ -52,19 +48,6 @@ class _Info(msgspec.Struct):
     delivered: _Place = _Place()
     ack_floor: _Place = _Place()
     error: ApiError | None = None
-
-
-class RawClient(Client):
-    """Gives the messages of one subscription to a function, unparsed."""
-
-    raw_sid = -1
-    take: Callable[[bytes, bytes, bytes, bytes | None], None]
-
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        if sid == self.raw_sid:
-            self.take(subject, reply, data, headers)
-        else:
-            await super()._process_msg(sid, subject, reply, data, headers)
 
 
 class Durable:
@@ -144,14 +127,14 @@ class Durable:
         self._wanted, self._heard = BATCH, time.monotonic()
         await self._connection.while_connected(self._client.publish(subject, body, reply=self._inbox))
 
-    def _take(self, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+    def _take(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
         self._heard = time.monotonic()
-        if headers is not None and headers.startswith(_STATUS):
+        if headers.startswith(_STATUS):
             self._take_status(headers[len(_STATUS) :].strip())
             return
         self._wanted -= 1
         try:
-            self._queue.append(Delivered(_sequence_of(reply), subject, headers or b"", data, reply))
+            self._queue.append(Delivered(_sequence_of(reply), subject, headers, data, reply))
         except (ValueError, IndexError):
             self._ended = "a message came that the consumer did not send"
         self._arrived.set()

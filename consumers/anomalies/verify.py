@@ -11,6 +11,7 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Container, Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -30,6 +31,7 @@ _HEADERS = re.compile(
     rb"Content-Type: application/json\r\n(?:ce-sourceaddress: ([^\r\n]*)\r\n)?"
 )
 _WITHOUT_FRACTION = 19
+_SOURCES = 65_536
 
 
 class Diverged(Exception):
@@ -52,11 +54,11 @@ class Claim(NamedTuple):
         """The decoded event at its place. Raises UnknownEventType, ValueError or msgspec.DecodeError."""
         return Fact(
             int(self.position),
-            UUID(self.stream.decode()),
+            msgspec.convert(self.stream.decode(), UUID),
             int(self.version),
             events.decode(self.type.decode(), self.data),
-            dt.datetime.fromisoformat(self.time.decode()).replace(tzinfo=dt.UTC),
-            self.source.decode(errors="replace") or None,
+            dt.datetime.fromisoformat(f"{self.time.decode()}+00:00"),
+            _address(self.source),
         )
 
 
@@ -85,7 +87,7 @@ class Verifier:
 
     def __init__(self, record: Record, types: Container[str]) -> None:
         self._record = record
-        self._types = types
+        self._wanted = {name.encode(): name in types for name in events.EVENT_TYPES}
 
     async def verified(self, delivered: Sequence[Delivered], after: int) -> Verified:
         """What messages that follow the position `after` say, as far as the journal says the same.
@@ -98,7 +100,7 @@ class Verifier:
         facts: list[Fact] = []
         for position, claim in enumerate(claims, start=after + 1):
             try:
-                if self._is_wanted(claim.type.decode()):
+                if self._is_wanted(claim.type):
                     facts.append(claim.fact())
             except (events.UnknownEventType, msgspec.DecodeError, ValueError) as error:
                 what = f"{type(error).__name__}: {error}"
@@ -119,11 +121,12 @@ class Verifier:
                 return claims[:number], Diverged(f"{what}: its {', '.join(parts)} differ")
         return claims, broken
 
-    def _is_wanted(self, name: str) -> bool:
+    def _is_wanted(self, name: bytes) -> bool:
         """An unknown type that the journal holds is of a later version: nothing after it can be judged."""
-        if name not in events.EVENT_TYPES:
-            raise events.UnknownEventType(name)
-        return name in self._types
+        wanted = self._wanted.get(name)
+        if wanted is None:
+            raise events.UnknownEventType(name.decode())
+        return wanted
 
 
 def digest_of(claims: Sequence[Claim]) -> str:
@@ -161,6 +164,11 @@ def _in_line(delivered: Sequence[Delivered], after: int) -> tuple[list[Claim], D
             what = f"the message at sequence {message.sequence} cannot be read: {type(error).__name__}"
             return claims, Diverged(what)
     return claims, None
+
+
+@lru_cache(maxsize=_SOURCES)
+def _address(source: bytes) -> str | None:
+    return source.decode(errors="replace") or None
 
 
 def _with_fraction(time: bytes) -> bytes:

@@ -46,9 +46,12 @@ class TokenManySources(Keyed[_Grant]):
     def observe(self, key: str, fact: Fact) -> Iterable[Signal]:
         """Count different networks."""
         event, at = fact.event, moment_of(fact.recorded_at)
-        if not isinstance(event, (TokenRefreshed, TokenSourceObserved)):
+        if type(event) is TokenSourceObserved:
+            source = event.source
+        elif type(event) is TokenRefreshed:
+            source = fact.source or ""
+        else:
             return ()
-        source = event.source if isinstance(event, TokenSourceObserved) else fact.source or ""
         grant = self.recall(key, at)
         networks = grant.networks.add(network_of(source), at, self._window, 4 * self._networks)
         grant.trail.add(fact, at, self._window, 1, source)

@@ -57,7 +57,7 @@ class ManySubjectsOneSource(Keyed[_Source]):
         """Count different people."""
         event, at = fact.event, moment_of(fact.recorded_at)
         source = self.recall(key, at)
-        if isinstance(event, (TokenIssued, TokenRefreshed)) and event.auth_method != "none":
+        if (type(event) is TokenIssued or type(event) is TokenRefreshed) and event.auth_method != "none":
             source.back_end_at = at
             return ()
         if type(event) is not TokenSourceObserved:

@@ -65,7 +65,7 @@ class UseAfterRevocation(Keyed[_Grant]):
         grant = self.recall(key, at)
         if type(event) is AccessRejected:
             return self._used(key, grant, event, fact, at)
-        if isinstance(event, (GrantRevoked, TokenRevoked)):
+        if type(event) is GrantRevoked or type(event) is TokenRevoked:
             grant.revoked_at = grant.revoked_at or at
         elif fact.source and (network := network_of(fact.source)) not in grant.networks:
             grant.networks = [*grant.networks[1 - _NETWORKS :], network]

@@ -76,7 +76,7 @@ class SlowGuessing(Keyed[_Target]):
             if target.home.seen.get(network, 0.0) < at - _AN_HOUR:
                 self._succeeded(key, target, event.subject, network, at)
             return ()
-        if isinstance(event, (SessionStarted, SessionRenewed)):
+        if type(event) is SessionStarted or type(event) is SessionRenewed:
             self._succeeded(key, target, event.subject, network, at)
             return ()
         if key.startswith("source "):
@@ -93,8 +93,9 @@ class SlowGuessing(Keyed[_Target]):
             target.failed.drop(who)
         else:
             target.home.add(network, at, _QUARTER, _NETWORKS)
-            for guess in [guess for guess in target.failed.seen if guess.startswith(f"{network} ")]:
-                target.failed.drop(guess)
+            if target.failed.seen:
+                for guess in [guess for guess in target.failed.seen if guess.startswith(f"{network} ")]:
+                    target.failed.drop(guess)
 
     def _at_source(self, key: str, target: _Target, fact: Fact, at: float) -> Iterable[Signal]:
         event = fact.event

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from benchmarks.mix import Mix
@@ -104,3 +105,16 @@ def test_four_partitions_tell_together_what_one_tells(seed: int) -> None:
 def test_the_same_history_tells_the_same() -> None:
     """No clock, no chance."""
     assert told(judge(), history(3)) == told(judge(), history(3))
+
+
+def test_a_rule_whose_state_has_another_shape_begins_anew() -> None:
+    """It is named, and it is the fresh one that judges from then on, as a rule without memory would."""
+    facts, at_work = history(3), judge()
+    state = judge().state()
+    state.rules["client_secret_guessing"] = msgspec.Raw(msgspec.msgpack.encode([["client x", {"seen_at": "long ago"}]]))
+    fresh = {rule.name: rule for rule in all_rules(TOUCHY)}
+
+    assert at_work.restore(state, fresh) == {"client_secret_guessing"}
+    assert told(at_work, facts) == told(judge(), facts)
+    assert at_work.rules["client_secret_guessing"] is fresh["client_secret_guessing"]
+    assert fresh["client_secret_guessing"].state() != []
