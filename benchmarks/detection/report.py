@@ -33,6 +33,7 @@ def summary_of(score: Score) -> str:
         ("precision of all findings", f"{score.precision:.3f}"),
         ("false findings for a client and month, mean", f"{score.false_by_client_month:.3f}"),
         ("the same, worst client of all", f"{worst:.1f} ({who})"),
+        ("clients with more than one in a month", f"{score.often.found} of {score.often.of}"),
         ("false findings about people or sources alone, by month", f"{score.without_client_by_month:.1f}"),
         ("events judged in a second of one core, all rules", f"{score.judged_by_second:,.0f}"),
     ]

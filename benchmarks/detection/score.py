@@ -74,7 +74,9 @@ class OfRule:
 
 @dataclass(slots=True)
 class Score:
-    """All figures. `worst` is the largest number of false findings for one client and month, with who that was."""
+    """All figures. `worst` is the largest number of false findings for one client and month, with who that was;
+    `often` is the share of clients with more than one.
+    """
 
     seeds: list[int]
     days: int
@@ -83,6 +85,7 @@ class Score:
     rules: dict[str, OfRule]
     false_by_client_month: float
     worst: tuple[float, str]
+    often: Share
     without_client_by_month: float
     judged_by_second: float
 
@@ -115,6 +118,7 @@ def score(outcomes: Sequence[Outcome]) -> Score:
         rules=dict(rules),
         false_by_client_month=of_clients / client_months,
         worst=max((_worst(outcome) for outcome in outcomes), default=(0.0, "–")),
+        often=Share(sum(map(_often, outcomes)), sum(outcome.clients for outcome in outcomes)),
         without_client_by_month=(len(false) - of_clients) / months,
         judged_by_second=sum(outcome.events for outcome in outcomes) / sum(outcome.judging for outcome in outcomes),
     )
@@ -138,11 +142,21 @@ def _add_attacks(outcome: Outcome, kinds: dict[str, OfKind], rules: dict[str, Of
 def _reached(label: Label, said: Said) -> Reached:
     before = bisect_right(label.positions, said.position)
     last = label.times[before - 1] if before else label.began
-    return Reached(said.at - last, said.at - label.began, before / len(label.times))
+    return Reached(max(0.0, said.at - last), max(0.0, said.at - label.began), before / len(label.times))
+
+
+def _false_by_client(outcome: Outcome) -> Counter[str]:
+    return Counter(found.client_id for found in outcome.matched.false if found.client_id is not None)
+
+
+def _often(outcome: Outcome) -> int:
+    """How many clients had more than one false finding in a month."""
+    months = outcome.size.days / MONTH_DAYS
+    return sum(number > months for number in _false_by_client(outcome).values())
 
 
 def _worst(outcome: Outcome) -> tuple[float, str]:
-    of = Counter(found.client_id for found in outcome.matched.false if found.client_id is not None)
+    of = _false_by_client(outcome)
     if not of:
         return 0.0, "–"
     client, number = of.most_common(1)[0]

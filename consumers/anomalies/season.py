@@ -25,8 +25,9 @@ class Measure(msgspec.Struct, frozen=True):
     """From when on an hour is unusual: beyond `ratio` times what is usual and so many `deviations` more, and beyond
     `floor`, and `peak` times the busiest hour; not before `warm_hours` of history.
 
-    Up to `moment`, only where it is spread over several minutes: a restart or a run is over at once. When books are
-    closed, `closing` times as much is usual for who has hours of rest.
+    A quarter of an hour is unusual by the same measure of a quarter of what is usual, a deviation more, and beyond
+    half as much again as in the busiest one. Up to `moment`, only what is spread over several minutes is: a restart or
+    a run is over at once. When books are closed, `closing` times as much is usual for who has hours of rest.
     """
 
     ratio: float
@@ -43,7 +44,8 @@ class Season(msgspec.Struct):
 
     `levels` are what is usual at each hour of the week; `dispersion` is how far counts are from it, against what chance
     and the noise of a day would do. `before` is what the hour before had too much. `lately_had` and `lately_usual` tell
-    how busy today is: a busy day is no attack. `minutes` are the latest in which anything came.
+    how busy today is: a busy day is no attack. `minutes` are the latest in which anything came, `parts` how much in
+    each of the last fifteen. `quarter` came within fifteen minutes, `most` is the most that did in this hour.
     """
 
     hour: int = 0
@@ -58,6 +60,11 @@ class Season(msgspec.Struct):
     lately_usual: float = 0.0
     levels: bytes = _NEW
     minutes: list[int] = msgspec.field(default_factory=list)
+    parts: list[float] = msgspec.field(default_factory=list)
+    quarter: float = 0.0
+    most: float = 0.0
+    busiest_quarter: float = 0.0
+    quarter_limit: float = float("inf")
 
     def add(self, at: float, weight: float, measure: Measure) -> bool:
         """Count; whether this hour is unusual by now."""
@@ -65,36 +72,49 @@ class Season(msgspec.Struct):
         if hour > self.hour:
             self._turn(hour, measure)
         self.count += weight
-        if measure.moment:
-            self._note_minute(int(at) // 60)
+        self._note(int(at) // 60, weight)
+        self.most = max(self.most, self.quarter)
         limit = self.limit
-        if self.count + self.before <= limit or (lately := self.lately(at)) <= limit:
+        if not self.is_sudden() and (self.count + self.before <= limit or self.lately(at) <= limit):
             return False
-        return lately > measure.moment or self._is_spread(at)
+        return self.lately(at) > measure.moment or self._is_spread(at)
+
+    def is_sudden(self) -> bool:
+        """Whether this quarter of an hour is unusual."""
+        return self.quarter > self.quarter_limit
 
     def begin_anew(self) -> None:
         """Let go of what came in this hour and was too much before it; what is usual stays."""
-        self.count, self.before, self.minutes = 0.0, 0.0, []
+        self.count = self.before = self.quarter = self.most = 0.0
+        self.minutes, self.parts = [], []
 
     def lately(self, at: float) -> float:
-        """How many came in this hour, and about how many too many in those of the sixty minutes that are before it."""
+        """How many came in this hour, and how many too many in the one before, less and less from half past on."""
         past = (at - self.hour * HOUR) / HOUR
-        return self.count + self.before * max(0.0, 1.0 - past)
+        return self.count + self.before * min(1.0, 2.0 * (1.0 - past))
 
-    def _note_minute(self, minute: int) -> None:
-        minutes = self.minutes
-        if not minutes or minutes[-1] != minute:
-            minutes.append(minute)
-            if len(minutes) > _SPREAD:
-                del minutes[0]
+    def _note(self, minute: int, weight: float) -> None:
+        minutes, parts = self.minutes, self.parts
+        self.quarter += weight
+        if minutes and minute <= minutes[-1]:
+            parts[-1] += weight
+            return
+        minutes.append(minute)
+        parts.append(weight)
+        while minutes[-len(parts)] <= minute - _QUARTER:
+            self.quarter -= parts.pop(0)
+        if len(minutes) > _QUARTER:
+            del minutes[0]
 
     def _is_spread(self, at: float) -> bool:
-        return len(self.minutes) == _SPREAD and self.minutes[0] > (at - HOUR) / 60
+        return len(self.minutes) >= _SPREAD and self.minutes[-_SPREAD] > (at - HOUR) / 60
 
     def _turn(self, hour: int, measure: Measure) -> None:
         if self.began == 0:
             self.began = self.hour = hour
             return
+        self.busiest_quarter = max(min(self.most, self.quarter_limit), self.busiest_quarter * _PEAK_FADES)
+        self.most = 0.0
         levels = array("f", self.levels)
         for passed in range(max(self.hour, hour - _CATCH_UP), hour):
             self._learn(levels, passed, min(self.count, self.limit) if passed == self.hour else 0.0, measure)
@@ -103,10 +123,11 @@ class Season(msgspec.Struct):
         self.usual = _level(levels, hour % _WEEK)
         if hour - self.began < _YOUNG:
             self.usual = max(self.usual, _LIKE_OTHERS * max(levels[hour % _DAY :: _DAY]))
-        if _is_closing(levels, hour, measure):
-            self.usual *= measure.closing
+        closing = measure.closing if _is_closing(levels, hour, measure) else 1.0
+        self.usual *= closing
         warm = hour - self.began >= measure.warm_hours
         self.limit = self._limit(measure) if warm else float("inf")
+        self.quarter_limit = self._quarter_limit(measure, closing) if warm else float("inf")
 
     def _learn(self, levels: array[float], hour: int, count: float, measure: Measure) -> None:
         place = hour % _WEEK
@@ -123,9 +144,18 @@ class Season(msgspec.Struct):
         self.dispersion += _LEARNS_DISPERSION * (min(far, _FARTHEST) - self.dispersion)
         levels[place] = level + (_LEARNS if hour - self.began >= _CATCH_UP else _LEARNS_FIRST) * (count - level)
 
-    def _limit(self, measure: Measure) -> float:
+    def _quarter_limit(self, measure: Measure, closing: float) -> float:
+        expected = self._expected() / 4
+        deviation = sqrt(max(self.dispersion, _STEADY) * _variance(expected))
+        often = expected * measure.ratio + deviation * (measure.deviations + 1)
+        return max(often, measure.floor, self.busiest_quarter * _BEYOND * closing)
+
+    def _expected(self) -> float:
         today = (self.lately_had + _CALM) / (self.lately_usual + _CALM)
-        expected = self.usual * min(max(today, 1.0), _BUSY_DAY)
+        return self.usual * min(max(today, 1.0), _BUSY_DAY)
+
+    def _limit(self, measure: Measure) -> float:
+        expected = self._expected()
         deviation = sqrt(max(self.dispersion, _STEADY) * _variance(expected))
         return max(
             expected * measure.ratio + deviation * measure.deviations, measure.floor, self.busiest * measure.peak
@@ -145,6 +175,8 @@ _CALM = 4.0
 _BUSY_DAY = 4.0
 _PEAK_FADES = 0.5 ** (1 / (4 * _WEEK))
 _SPREAD = 8
+_QUARTER = 15
+_BEYOND = 1.5
 _RESTS = 0.25
 _TWO_DAYS = dt.timedelta(days=2)
 

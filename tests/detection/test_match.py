@@ -99,11 +99,14 @@ def test_two_findings_of_one_attack_are_both_true() -> None:
 
 
 def test_false_findings_are_counted_by_client_and_month() -> None:
-    """The worst client is named."""
-    outcome = Outcome(1, SMALL, 1_000, 10, [], match([found("new_scope", "client x", 1)] * 3, []), 1.0, 1.0)
+    """The worst client is named, and those are counted that have more than one."""
+    false = [*[found("new_scope", "client x", 1)] * 3, *[found("new_scope", "client y", 1)] * 2]
+    one = found("new_scope", "client z", 1)
+    outcome = Outcome(1, SMALL._replace(days=45), 1_000, 10, [], match([*false, one], []), 1.0, 1.0)
     scored = score([outcome])
-    assert pytest.approx(3 / (10 * SMALL.days / 30)) == scored.false_by_client_month
-    assert (3 * 30 / SMALL.days, "x, seed 1") == scored.worst
+    assert pytest.approx(6 / (10 * 45 / 30)) == scored.false_by_client_month
+    assert scored.worst == (2.0, "x, seed 1")
+    assert str(scored.often) == "0.20 (2/10)"
 
 
 def test_an_attack_is_found_when_a_finding_first_rests_on_it() -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from uuid import UUID
 
 import pytest
 
+from benchmarks.detection.sim.applications import open_phone_app
+from benchmarks.detection.sim.cast import populate
+from benchmarks.detection.sim.world import Held, World
 from benchmarks.detection.simulate import Simulation
 from projections.grants import Grant
 from schema import events
@@ -87,3 +90,25 @@ def test_without_attacks_nobody_is_labelled() -> None:
     simulation = Simulation(SEED, DAYS._replace(days=1), attacks=False)
     assert list(simulation.facts())
     assert simulation.labels == []
+
+
+def test_an_app_finds_out_by_a_refusal_that_its_grant_has_ended() -> None:
+    """It comes once with what it has, and then its person signs in anew."""
+    world = World(SEED, DAYS)
+    populate(world)
+    person = next(person for person in world.people if person.mobile)
+    app = person.mobile[0]
+
+    def opened() -> Held:
+        deque(open_phone_app(world, person, app, "192.0.2.7"), maxlen=0)
+        return person.held[app.client_id]
+
+    first = opened()
+    world.tokens.end(first.token.grant, "operator", None)
+    world.schedule.now = first.token.expires_at + 1
+    world.ledger.take()
+    second = opened()
+    refused = [fact.event.reason for fact in world.ledger.take() if isinstance(fact.event, events.AccessRejected)]
+
+    assert refused == ["grant_revoked"]
+    assert first.token.grant is not second.token.grant

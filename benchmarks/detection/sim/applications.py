@@ -61,8 +61,10 @@ def open_phone_app(world: World, person: Person, app: App, source: str) -> Proce
     """An app goes on with the tokens that it holds, or has the person sign in."""
     caller = Caller(source, f"{app.client_id}/5.1 ({person.phone})")
     held = person.held.get(app.client_id)
-    if held is None or held.token.grant.revoked:
+    if held is None:
         held = yield from _new_grant(world, person, app, caller)
+    elif held.token.grant.revoked:
+        held = yield from _find_out(world, person, app, held, caller)
     elif held.token.expires_at <= world.schedule.now:
         held = yield from refresh_held(world, person, app, held, caller)
     if held is None:
@@ -107,6 +109,21 @@ def watch_television(world: World, person: Person, app: App, source: str) -> Pro
         if held is not None:
             _look(world, app, held.token, caller)
             yield max(held.token.expires_at - world.schedule.now, 1) + random.uniform(1, 60)
+
+
+def _find_out(world: World, person: Person, app: App, held: Held, caller: Caller) -> _Holding:
+    """An app is not told that its grant has ended: it is refused, tries to refresh, and has the person sign in anew.
+
+    Where the API asks nobody, the access token works until it expires.
+    """
+    if held.token.expires_at > world.schedule.now:
+        if not app.uses:
+            return held
+        _look(world, app, held.token, caller)
+        yield world.random.uniform(0.1, 1)
+    world.tokens.refresh(held.token.grant, held.refresh, app.secret, caller)
+    person.held.pop(app.client_id, None)
+    return (yield from _new_grant(world, person, app, caller))
 
 
 def _new_grant(world: World, person: Person, app: App, caller: Caller) -> _Holding:

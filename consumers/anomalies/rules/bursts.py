@@ -52,10 +52,15 @@ class _Burst(Keyed[_Client]):
             return ()
         client.trail.add(fact, at, HOUR, 1)
         positions = tuple(client.positions)
-        lately, usual = client.season.lately(at), client.season.usual
-        severity: Severity = "high" if lately > 3 * client.season.limit else "medium"
-        name = key.partition(" ")[2]
-        summary = f"{name} had {lately:.0f} {what} within an hour; usual at this time are about {usual:.0f}."
+        season, name = client.season, key.partition(" ")[2]
+        lately, usual = season.lately(at), season.usual
+        severity: Severity = "high" if lately > 3 * season.limit else "medium"
+        had = (
+            f"{season.quarter:.0f} {what} within fifteen minutes"
+            if season.is_sudden()
+            else f"{lately:.0f} {what} within about an hour"
+        )
+        summary = f"{name} had {had}; usual in an hour at this time are about {usual:.0f}."
         named = client.trail.evidence() | {"count": max(len(positions), round(lately)), "evidence": positions}
         return (self.signal(fact, key, severity, summary, client_id=name, **named),)
 

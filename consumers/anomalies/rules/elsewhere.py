@@ -23,21 +23,25 @@ _AN_HOUR = 3_600.0
 
 
 class _Client(Kept):
-    """`public` is whether it runs on people's own devices, which go where people go."""
+    """`public` is whether it runs on people's own devices, which go where people go.
+
+    `novelties` are networks that its tokens were new in, and from which it has not asked for any.
+    """
 
     COUNTS: ClassVar[tuple[str, ...]] = ("told",)
     began: float = 0.0
     public: bool = False
     networks: Distinct = msgspec.field(default_factory=Distinct)
     software: Distinct = msgspec.field(default_factory=Distinct)
-    novelties: list[float] = msgspec.field(default_factory=list)
+    novelties: Distinct = msgspec.field(default_factory=Distinct)
     told: dict[str, Trail] = msgspec.field(default_factory=dict)
 
 
 class TokenElsewhere(Keyed[_Client]):
     """Where the tokens of a client are used is learned from those issued and those observed.
 
-    A client whose tokens always turn up in the same few networks speaks at a new one. Of one that people have on their
+    A client whose tokens always turn up in the same few networks speaks at a new one; where it asks for tokens in new
+    ones too, as after a move, it does not move about. Of one that people have on their
     devices, or that moves about, only software that it was never used with speaks.
     """
 
@@ -66,7 +70,9 @@ class TokenElsewhere(Keyed[_Client]):
         if type(event) is TokenIssued:
             client.public = event.auth_method == "none"
             if fact.source:
-                self._learn(client, network_of(fact.source), software_of(event.user_agent), at)
+                network = network_of(fact.source)
+                self._learn(client, network, software_of(event.user_agent), at)
+                client.novelties.drop(network)
             return ()
         if type(event) is not TokenSourceObserved:
             return ()
@@ -94,13 +100,14 @@ class TokenElsewhere(Keyed[_Client]):
             return (self._speak(key, trail, event, fact, at),)
         self._learn(client, network, software, at)
         if new:
-            client.novelties = [*client.novelties[-15:], at]
+            client.novelties.add(network, at, _MONTH, _TOLD)
         return ()
 
     def _stays(self, client: _Client, at: float) -> bool:
         if client.public:
             return False
-        late = [moment for moment in client.novelties if moment > at - _MONTH and moment > client.began + _DAY]
+        since = max(at - _MONTH, client.began + _DAY)
+        late = [moment for moment in client.novelties.seen.values() if moment > since]
         return len(late) < self._moving
 
     def _speak(self, key: str, trail: Trail, event: TokenSourceObserved, fact: Fact, at: float) -> Signal:

@@ -50,16 +50,45 @@ def reused_by_the_owner() -> History:
     return _reuse(history.wait(HOUR), HOME)
 
 
-def reused_by_a_lookalike() -> History:
-    """The thief is late, and looks like the owner, in another network."""
+def _ended(history: History, source: str, **changed: object) -> History:
+    """Somebody comes with a token of a grant that has ended, and is refused."""
+    fields = {"client_id": "app", "token_id": token_of(1, 0), "user_agent": "App/5.1"} | changed
+    return history.wait(HOUR).rejected("grant_revoked", source, **fields)
+
+
+def _daily() -> History:
     history = History().grant(1, "ann")
-    return _reuse(history.every(DAY, 9, lambda: history.refresh(1, "ann")), ABROAD)
+    return history.every(DAY, 9, lambda: history.refresh(1, "ann"))
+
+
+def reused_by_a_lookalike() -> History:
+    """The thief is late, and looks like the owner, in another network; the owner comes and finds the grant ended."""
+    return _ended(_reuse(_daily(), ABROAD), HOME)
+
+
+def reused_by_a_lookalike_first() -> History:
+    """The thief rotates first, looking like the owner; the owner comes with the old one, then the thief again."""
+    return _ended(_reuse(_daily().refresh(1, "ann", ABROAD).wait(HOUR), HOME), ABROAD)
+
+
+def reused_and_newest_shown() -> History:
+    """The old one comes from where the owner always is; then an API is shown the newest access token."""
+    history = _reuse(_daily(), HOME).wait(HOUR)
+    return history.rejected(
+        "token_revoked", "10.0.0.1", endpoint="introspect", client_id="api", token_id=token_of(1, 2)
+    )
 
 
 def answer_never_came() -> History:
     """A phone never got the answer to a refresh, and comes hours later with the old token, at home."""
-    history = History().grant(1, "ann")
-    return _reuse(history.every(DAY, 9, lambda: history.refresh(1, "ann")), HOME)
+    return _reuse(_daily(), HOME).wait(MINUTE).grant(2, "ann")
+
+
+def answer_never_came_on_the_way() -> History:
+    """The same in a network that is new for it, by an app that tries twice and shows its old access token too."""
+    history = _ended(_reuse(_daily(), ABROAD), ABROAD)
+    shown = {"endpoint": "introspect", "client_id": "api", "token_id": token_of(1, 1)}
+    return history.rejected("token_revoked", "10.0.0.1", **shown).wait(MINUTE).grant(2, "ann", ABROAD)
 
 
 def replayed() -> History:
@@ -154,6 +183,15 @@ def token_abroad() -> History:
 def token_abroad_once() -> History:
     """Once, by software that says it is the same."""
     return _machine_observed(ABROAD, user_agent="billing/1.4 httpx/0.27")
+
+
+def token_abroad_after_moves() -> History:
+    """Once, of a client whose hosts were shown in new networks in its first days, and asked for tokens there then."""
+    history = settled(days=2)
+    for number in range(4):
+        history.observed(10 + number, home(number), "billing", "billing").wait(HOUR).token("billing", home(number))
+    history.every(6 * HOUR, 30, history.token)
+    return history.observed(1, ABROAD, "billing", "billing", user_agent="billing/1.4 httpx/0.27")
 
 
 def token_within_the_house() -> History:
@@ -334,6 +372,12 @@ def small_burst() -> History:
     """Four times as many as usual, for an hour and a half."""
     history = settled(hourly=12)
     return history.every(75, 72, history.token)
+
+
+def short_burst() -> History:
+    """Six times as many as usual, for a quarter of an hour: no more than a busy hour's."""
+    history = settled(hourly=40)
+    return history.every(15, 60, history.token)
 
 
 def deploy() -> History:
@@ -616,10 +660,12 @@ def journey() -> History:
 
 
 ATTACKS: dict[str, tuple[Story, ...]] = {
-    "refresh_token_reuse": (reused, reused_by_the_owner, reused_by_a_lookalike),
+    "refresh_token_reuse": (
+        *(reused, reused_by_the_owner, reused_by_a_lookalike, reused_by_a_lookalike_first, reused_and_newest_shown),
+    ),
     "refresh_token_replay": (replayed, replayed_by_a_lookalike, refreshed_by_another_client),
     "use_after_revocation": (revoked_and_used, revoked_and_used_patiently),
-    "token_elsewhere": (token_abroad, token_abroad_once),
+    "token_elsewhere": (token_abroad, token_abroad_once, token_abroad_after_moves),
     "token_many_sources": (passed_around, passed_around_patiently),
     "many_subjects_one_source": (hoard, hoard_used_patiently),
     "client_secret_guessing": (guessed, guessed_in_turns, secrets_of_many),
@@ -630,7 +676,7 @@ ATTACKS: dict[str, tuple[Story, ...]] = {
     "slow_guessing": (guessed_slowly, account_guessed_slowly, sprayed_slowly),
     "scope_probing": (probed, probed_slowly),
     "new_scope": (asks_for_more, asks_for_more_once),
-    "issuance_burst": (burst, small_burst, at_night),
+    "issuance_burst": (burst, small_burst, short_burst, at_night),
     "introspection_burst": (fetched, fetched_patiently, asked_about_nothing),
     "dormant_client": (woke, woke_at_home),
     "new_network": (stolen, stolen_by_a_lookalike),
@@ -644,6 +690,7 @@ INNOCENT: tuple[Story, ...] = (
     used,
     answer_lost,
     answer_never_came,
+    answer_never_came_on_the_way,
     revoked_and_noticed,
     on_the_way,
     token_within_the_house,

@@ -71,6 +71,30 @@ def test_half_an_hour_in_each_of_two_hours_adds_up() -> None:
     assert True in [season.add(moment, 1, MEASURE) for moment in at]
 
 
+def test_a_patient_burst_adds_up_beyond_an_hour() -> None:
+    """As many as an hour may have, over an hour and a half from its beginning, are unusual in the second hour."""
+    season = Season()
+    for week in (1, 2, 3):
+        week_of(season, week, 2)
+    start = 4 * WEEK * HOUR
+    steps = [season.add(start + 300 * step, 1, MEASURE) for step in range(18)]
+
+    assert any(steps[12:])
+    assert not any(steps[:12])
+
+
+def test_a_quarter_of_an_hour_is_unusual_by_itself() -> None:
+    """Many in some minutes are, that an hour may have; for who always has a run each hour, they are not."""
+
+    def unusual(apart: int) -> bool:
+        season, usual = Season(), [False]
+        for hour in range(1, WEEK + 2):
+            usual = [season.add(hour * HOUR + apart * step, 1, MEASURE) for step in range(40)]
+        return any(usual) or any(season.add((WEEK + 2) * HOUR + 15 * step, 1, MEASURE) for step in range(50))
+
+    assert [unusual(90), unusual(15)] == [True, False]
+
+
 def test_years_of_silence_are_nothing() -> None:
     """After them what comes is judged by what was usual, and learning it takes no time."""
     season = Season()
