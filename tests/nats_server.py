@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from service.embedded.home import Home
-from service.embedded.nats import Nats
+from service.embedded.nats import FIRST_PORT, Nats
 from service.embedded.process import Child
 
 
@@ -59,8 +60,19 @@ async def nats_server(folder: Path) -> AsyncIterator[NatsServer]:
     home = Home(folder)
     with home.lock() as secrets:
         server = NatsServer(Nats(home, secrets, lambda _: None))
-        await server.start()
+        with _held(FIRST_PORT):
+            await server.start()
         try:
             yield server
         finally:
             await server.stop()
+
+
+@contextmanager
+def _held(port: int) -> Iterator[None]:
+    """Nobody gets the port meanwhile: whose own it is, and is killed, might find another test's server there."""
+    with socket.socket() as holder:
+        with suppress(OSError):  # somebody has it already
+            holder.bind(("127.0.0.1", port))
+            holder.listen()
+        yield

@@ -8,7 +8,8 @@
     )
 
 A route is a path, or a method and a path; one that ends with `*` is for all paths that begin so. The first that fits
-counts, so narrow ones come first. A path that no route fits needs a good token and nothing more.
+counts, so narrow ones come first. A path that no route fits needs `otherwise`, and is not found where that is not
+given; so is one that routers read in ways of their own, such as `//users`. Without routes a good token is enough.
 
 The application finds the rights of the request in `scope["state"]["access"]`. The guard starts and ends with the
 application's lifespan.
@@ -17,6 +18,7 @@ application's lifespan.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
@@ -31,6 +33,8 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 _POLICY_VIOLATION = 1008
+# What routers read in ways of their own: empty and dot segments, control characters.
+_AMBIGUOUS = re.compile(r"//|/\.{1,2}(?:/|$)|[\x00-\x1f\x7f\\]")
 
 
 class _Route(NamedTuple):
@@ -40,7 +44,7 @@ class _Route(NamedTuple):
     needs: Needs
 
     def fits(self, method: str, path: str) -> bool:
-        if self.method is not None and self.method != method:
+        if self.method not in (None, method) and (self.method, method) != ("GET", "HEAD"):
             return False
         return path.startswith(self.path) if self.prefix else path == self.path
 
@@ -55,12 +59,14 @@ class GuardMiddleware:
         routes: Mapping[str, Needs] | None = None,
         *,
         public: Iterable[str] = (),
+        otherwise: Needs | None = None,
         scopes_supported: Iterable[str] = (),
     ) -> None:
         self._app = app
         self._guard = guard
         self._routes = tuple(_route(text, needs) for text, needs in (routes or {}).items())
         self._public = tuple(_route(text, NOTHING_MORE) for text in public)
+        self._otherwise = NOTHING_MORE if otherwise is None and not routes else otherwise
         self._metadata_path = metadata_path(guard)
         scopes = {*scopes_supported, *(scope for route in self._routes for scope in route.needs.scopes)}
         self._metadata = json.dumps(resource_metadata(guard, scopes)).encode()
@@ -71,18 +77,28 @@ class GuardMiddleware:
             await self._app(scope, self._within_lifespan(receive), send)
             return
         method, path = scope.get("method", "GET"), scope["path"]
-        if path == self._metadata_path:
+        if path == self._metadata_path and scope["type"] == "http":
             await _answer(send, 200, [(b"content-type", b"application/json")], self._metadata)
             return
-        if not any(route.fits(method, path) for route in self._public):
-            needs = next((route.needs for route in self._routes if route.fits(method, path)), NOTHING_MORE)
+        plain = _AMBIGUOUS.search(path) is None
+        if not (plain and any(route.fits(method, path) for route in self._public)):
+            needs = self._needs(method, path) if plain else None
             try:
-                access = await self._guard.authorize(scope, needs)
+                access = await self._guard.authorize(scope, NOTHING_MORE if needs is None else needs)
             except GuardError as error:
                 await refuse(scope, send, error, self._guard)
                 return
+            if needs is None:
+                await _not_found(scope, send)
+                return
             remember(scope, access)
         await self._app(scope, receive, send)
+
+    def _needs(self, method: str, path: str) -> Needs | None:
+        """What a path needs, with or without the slash at its end, which routers may overlook."""
+        written = (path, path.rstrip("/") or "/")
+        fitting = (route.needs for route in self._routes if any(route.fits(method, each) for each in written))
+        return next(fitting, self._otherwise)
 
     def _within_lifespan(self, receive: Receive) -> Receive:
         async def received() -> Message:
@@ -107,6 +123,13 @@ async def refuse(scope: MutableMapping[str, Any], send: Send, error: GuardError,
         await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
         return
     await _answer(send, error.status, headers_of(error, guard.realm, guard.resource_metadata), body_of(error))
+
+
+async def _not_found(scope: MutableMapping[str, Any], send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        return
+    await _answer(send, 404, [(b"content-type", b"application/problem+json")], b'{"title": "Not Found", "status": 404}')
 
 
 async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -46,6 +47,8 @@ _LONGEST = 8_192
 _QUERY_TOKEN = re.compile(rb"(?:^|&)access_token(?:=|&|$)", re.ASCII)
 _TEXT = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _SHOWN = 200
+_LONGEST_SCOPE = 2_048
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(slots=True)
@@ -96,13 +99,15 @@ class Guard:
         self.audience = audience
         self.realm = realm
         self.resource_metadata = _metadata_address(audience)
-        self.revocations = Revocations(revocation_window)
+        self.revocations = Revocations(revocation_window, slack=leeway + 60.0)
         self._http = http or httpx.AsyncClient(timeout=timeout)
         self._keys = IssuerKeys(self.issuer, jwt_tokens.ALGORITHMS, self._http)
         self._introspection: Introspection | None = None
         self._reporter: Reporter | None = None
         if client_id is not None and client_secret is not None:
-            self._introspection = Introspection(client_id, client_secret, self.issuer, audience, self._keys, self._http)
+            self._introspection = Introspection(
+                client_id, client_secret, self.issuer, audience, self._keys, self._http, introspection_ttl
+            )
             if report:
                 self._reporter = Reporter(client_id, client_secret, self.issuer, audience, self._keys, self._http)
         self._introspect = introspect
@@ -160,6 +165,8 @@ class Guard:
             now = time.time()
             if known is None or known.until <= now or known.generation != self._keys.generation:
                 known = await self._check(token, digest, scope, now)
+            else:
+                self._keys.refresh()  # one that signed it may be withdrawn
             if self._live is not None:
                 await self._check_live(token, digest, scope, known, now)
             access = known.access
@@ -215,23 +222,23 @@ class Guard:
             known.asked_until = now + self._ttl
 
     def _report(self, scope: Scope, refused: Refused, route: str | None) -> None:
-        log.info("refused %s %s: %s", scope.get("method"), route or scope["path"], refused.reason)
+        log.info("refused %s %r: %s", scope.get("method"), route or scope["path"], refused.reason)
         if self._reporter is None:
             return
-        access, client = refused.access, scope.get("client")
+        access = refused.access
         told: dict[str, Any] = {
             "at": time.time(),
-            "method": str(scope.get("method", "")),
+            "method": str(scope.get("method", ""))[:16],
             "route": (route or str(scope["path"]))[:_SHOWN],
             "reason": refused.reason,
             "status": refused.status,
-            "required_scope": " ".join(sorted(refused.needs.scopes)),
-            "source_address": client[0] if client else None,
+            "required_scope": " ".join(sorted(refused.needs.scopes))[:_LONGEST_SCOPE],
+            "source_address": _source(scope),
             "user_agent": _told(scope).get("user_agent"),
         }
         if access is not None:
             told |= {
-                "present_scope": " ".join(sorted(access.scopes)),
+                "present_scope": " ".join(sorted(access.scopes))[:_LONGEST_SCOPE],
                 "client_id": access.client_id,
                 "token_id": access.token_id or None,
             }
@@ -280,13 +287,22 @@ def _check_enough(access: Access, needs: Needs, now: float) -> None:
 def _told(scope: Scope) -> dict[str, str]:
     """What introspection is told of who presents a token: a request parameter each (docs/http-api.md)."""
     told = {}
-    client = scope.get("client")
-    if client:
-        told["source_address"] = client[0]
+    source = _source(scope)
+    if source is not None:
+        told["source_address"] = source
     for name, value in scope["headers"]:
         if name == b"user-agent":
-            told["user_agent"] = value.decode("latin-1")[:_SHOWN]
+            told["user_agent"] = _CONTROLS.sub(" ", value.decode("latin-1")[:_SHOWN])
     return told
+
+
+def _source(scope: Scope) -> str | None:
+    """The caller's address without a zone (RFC 4007); None where the server has none, or what is none."""
+    client = scope.get("client")
+    try:
+        return str(ip_address(str(client[0]).partition("%")[0])) if client else None
+    except ValueError:
+        return None
 
 
 def _metadata_address(audience: str) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import OrderedDict
 from functools import partial
 from typing import Any
 
@@ -17,6 +19,7 @@ from tallystick_guard.keys import IssuerKeys
 log = logging.getLogger(__name__)
 
 _OK = 200
+_KEPT = 10_000
 
 
 class Introspection:
@@ -25,13 +28,22 @@ class Introspection:
     """
 
     def __init__(
-        self, client_id: str, secret: str, issuer: str, audience: str, keys: IssuerKeys, http: httpx.AsyncClient
+        self,
+        client_id: str,
+        secret: str,
+        issuer: str,
+        audience: str,
+        keys: IssuerKeys,
+        http: httpx.AsyncClient,
+        ttl: float,
     ) -> None:
         self._auth = httpx.BasicAuth(client_id, secret)
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
         self._http = http
+        self._ttl = ttl
+        self._refused: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[Access]] = {}
 
     async def ask(self, token: str, digest: bytes, told: dict[str, str]) -> Access:
@@ -39,6 +51,9 @@ class Introspection:
 
         Raises Refused or Unavailable.
         """
+        until, reason = self._refused.get(digest, (0.0, ""))
+        if until > time.monotonic():
+            raise bad_token(reason)
         asking = self._asking.get(digest)
         if asking is None:
             asking = self._asking[digest] = asyncio.create_task(self._ask(token, told))
@@ -48,6 +63,7 @@ class Introspection:
             raise Unavailable("the guard is closing")
         error = asking.exception()
         if isinstance(error, Refused):
+            self._remember(digest, error.reason)
             raise bad_token(error.reason)  # one of each request's own
         return asking.result()
 
@@ -57,6 +73,13 @@ class Introspection:
             asking.cancel()
         if self._asking:
             await asyncio.wait(list(self._asking.values()))
+
+    def _remember(self, digest: bytes, reason: str) -> None:
+        """Who presents it again soon causes no question."""
+        self._refused[digest] = (time.monotonic() + self._ttl, reason)
+        self._refused.move_to_end(digest)
+        if len(self._refused) > _KEPT:
+            self._refused.popitem(last=False)
 
     def _done(self, digest: bytes, asking: asyncio.Task[Access]) -> None:
         del self._asking[digest]
@@ -90,5 +113,5 @@ class Introspection:
         check_bearer(body)
         try:
             return Access.of_claims(body)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise bad_token("bad_claims") from None

@@ -38,7 +38,7 @@ async def verify(token: str, keys: IssuerKeys, issuer: str, audience: str, leewa
     except jwt.PyJWTError:
         raise bad_token("token_malformed") from None
     kid, alg = header.get("kid"), header.get("alg")
-    if alg not in ALGORITHMS:
+    if not isinstance(alg, str) or alg not in ALGORITHMS:
         raise bad_token("token_algorithm")
     if str(header.get("typ", "")).lower() not in _TYPES or "crit" in header or not isinstance(kid, str):
         raise bad_token("token_header")
@@ -58,7 +58,7 @@ async def verify(token: str, keys: IssuerKeys, issuer: str, audience: str, leewa
         access = Access.of_claims(claims)
     except jwt.PyJWTError as error:
         raise bad_token(next((reason for kind, reason in _REASONS if isinstance(error, kind)), "bad_claims")) from None
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise bad_token("bad_claims") from None
     check_bearer(claims)
     return access

@@ -50,13 +50,21 @@ class IssuerKeys:
     async def key(self, kid: str, alg: str) -> jwt.PyJWK | None:
         """The key of that id for that algorithm; None where the issuer has none. Raises Unavailable."""
         now = time.monotonic()
-        unknown = kid not in self._keys and now - self._asked > _COOLDOWN
+        unknown = kid not in self._keys and (self._under_way() or now - self._asked > _COOLDOWN)
         if unknown or now > self._fetched + self._due + _STALE:
             await self._fetch()
-        elif now > self._fetched + self._due and now - self._asked > _COOLDOWN:
-            self._begin()  # this request is served by the keys of before
+        else:
+            self.refresh()
         found = self._keys.get(kid)
+        if found is None and self._failed is not None:
+            raise Unavailable(self._failed)  # it may be a new one
         return found if found is not None and found.algorithm_name == alg else None
+
+    def refresh(self) -> None:
+        """Begin to read keys anew that are due; meanwhile those of before serve. Nothing where none were needed yet."""
+        now = time.monotonic()
+        if self._keys and now > self._fetched + self._due and now - self._asked > _COOLDOWN:
+            self._begin()
 
     async def metadata(self) -> dict[str, Any]:
         """The issuer's metadata, fetched once. Raises Unavailable."""
@@ -70,25 +78,34 @@ class IssuerKeys:
             self._fetching.cancel()
             await asyncio.wait((self._fetching,))
 
+    def _under_way(self) -> bool:
+        return self._fetching is not None and not self._fetching.done()
+
     def _begin(self) -> asyncio.Task[None]:
         if self._fetching is None or self._fetching.done():
             self._asked = time.monotonic()
             self._fetching = asyncio.create_task(self._read_keys(), name="tallystick-guard-keys")
-            self._fetching.add_done_callback(_note)
+            self._fetching.add_done_callback(self._ended)
         return self._fetching
 
     async def _fetch(self) -> None:
         """Have keys that are young enough. Who is cancelled while waiting leaves the fetch to the others."""
-        if self._failed is not None and time.monotonic() - self._asked < _PAUSE:
+        if self._failed is not None and not self._under_way() and time.monotonic() - self._asked < _PAUSE:
             raise Unavailable(self._failed)
         fetching = self._begin()
         await asyncio.wait((fetching,))
         if fetching.cancelled():
             raise Unavailable("the guard is closing")
+        if self._failed is not None and time.monotonic() > self._fetched + self._due + _STALE:
+            raise Unavailable(self._failed) from fetching.exception()
+
+    def _ended(self, fetching: asyncio.Task[None]) -> None:
+        if fetching.cancelled():
+            return
         error = fetching.exception()
         self._failed = None if error is None else f"the keys of the issuer cannot be read: {error}"
-        if self._failed is not None and time.monotonic() > self._fetched + self._due + _STALE:
-            raise Unavailable(self._failed) from error
+        if error is not None:
+            log.warning("the issuer's keys were not read: %s", error)
 
     async def _read_metadata(self) -> dict[str, Any]:
         parts = urlsplit(self._issuer)
@@ -133,8 +150,3 @@ class IssuerKeys:
         found = _MAX_AGE.search(answer.headers.get("cache-control", ""))
         age = int(found.group(1)) if found else _DEFAULT_AGE
         return document, float(min(max(age, _SHORTEST), _LONGEST))
-
-
-def _note(fetching: asyncio.Task[None]) -> None:
-    if not fetching.cancelled() and fetching.exception() is not None:
-        log.warning("the issuer's keys were not read: %s", fetching.exception())

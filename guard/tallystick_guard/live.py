@@ -39,7 +39,7 @@ class Live:
         self._url = url
         self._revocations = revocations
         self._complete = asyncio.Event()
-        self._halted = False
+        self._unreadable: int | None = None
         self._heard = float("-inf")
         self._sequence: int | None = None
         self._following: asyncio.Task[None] | None = None
@@ -47,7 +47,7 @@ class Live:
     @property
     def current(self) -> bool:
         """Whether every event up to some seconds ago is folded: the stream's heartbeats come each second."""
-        return self._complete.is_set() and not self._halted and time.monotonic() - self._heard < _PATIENCE
+        return time.monotonic() - self._heard < _PATIENCE
 
     def start(self) -> None:
         """Begin to follow, until `close`."""
@@ -67,15 +67,15 @@ class Live:
             await asyncio.wait((following,), timeout=1.0)
 
     async def _follow(self) -> None:
-        while not self._halted:
+        while True:
             client = Client()
             try:
                 await self._connect(client)
                 await self._read(client)
-            except (errors.Error, OSError, TimeoutError, EOFError) as error:
+            except Exception as error:  # noqa: BLE001 whatever a server sends, following goes on
                 log.warning("live revocation waits for NATS: %s", str(error) or type(error).__name__)
             finally:
-                with contextlib.suppress(errors.Error, OSError, TimeoutError):
+                with contextlib.suppress(Exception):
                     await client.close()
             await asyncio.sleep(_RETRY)
 
@@ -91,31 +91,32 @@ class Live:
         )
 
     async def _read(self, client: Client) -> None:
-        """Fold what comes until nothing comes any more. Raises what nats-py raises, and TimeoutError."""
+        """Fold what comes until nothing comes any more. Raises what nats-py raises, and TimeoutError.
+
+        The stream counts as heard while nothing of it is still to come.
+        """
         inbox = client.new_inbox()
         queue: asyncio.Queue[Msg] = asyncio.Queue()
         await client.subscribe(inbox, cb=queue.put)
-        if not await self._make_consumer(client, inbox):
-            self._complete.set()
-        self._heard = time.monotonic()
+        pending = await self._make_consumer(client, inbox)
         delivered = 0
-        while not self._halted:
+        while True:
+            if pending == 0:
+                self._complete.set()
+                self._heard = time.monotonic()
             async with asyncio.timeout(_PATIENCE):
                 message = await queue.get()
             headers: dict[str, str] = dict(message.headers or {})
             if "Status" in headers:
                 if int(headers.get("Nats-Last-Consumer", delivered)) != delivered:
                     raise errors.Error("a message was lost on its way")
-            else:
-                metadata = message.metadata
-                if metadata.sequence.consumer != delivered + 1:
-                    raise errors.Error("a message was lost on its way")
-                delivered += 1
-                self._fold(message.subject, headers, message.data)
-                self._sequence = metadata.sequence.stream
-                if metadata.num_pending == 0:
-                    self._complete.set()
-            self._heard = time.monotonic()
+                continue
+            metadata = message.metadata
+            if metadata.sequence.consumer != delivered + 1:
+                raise errors.Error("a message was lost on its way")
+            self._fold(metadata.sequence.stream, message.subject, headers, message.data)
+            self._sequence = metadata.sequence.stream
+            delivered, pending = delivered + 1, metadata.num_pending
 
     async def _make_consumer(self, client: Client, inbox: str) -> int:
         """Have the server send what was taken away to `inbox`; returns how many messages are to come."""
@@ -132,7 +133,7 @@ class Live:
             "filter_subjects": [f"tally.v1.{kind}.*" for kind in TYPES],
         }
         if self._sequence is None:
-            since = datetime.fromtimestamp(time.time() - self._revocations.window, UTC)
+            since = datetime.fromtimestamp(time.time() - self._revocations.kept, UTC)
             config |= {"deliver_policy": "by_start_time", "opt_start_time": since.isoformat()}
         else:
             config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": self._sequence + 1}
@@ -143,15 +144,21 @@ class Live:
             raise errors.Error(f"JetStream: {answer['error'].get('description', '')}")
         return int(answer.get("num_pending", 0))
 
-    def _fold(self, subject: str, headers: dict[str, str], data: bytes) -> None:
-        """One that cannot be read halts: a revocation that is skipped is a stolen token that lives."""
+    def _fold(self, sequence: int, subject: str, headers: dict[str, str], data: bytes) -> None:
+        """Fold an event. One that cannot be read is read again until it is mended, and nothing after it: a revocation
+        that is skipped is a stolen token that lives. Raises nats.errors.Error.
+        """
         try:
+            if headers["ce-id"] != str(sequence):
+                raise ValueError(f"it says that it is event {headers['ce-id']}")
             kind = ".".join(subject.split(".")[2:4])
             at = datetime.fromisoformat(headers["ce-time"]).timestamp()
             self._revocations.apply(kind, headers["ce-subject"], json.loads(data), at)
-        except (KeyError, TypeError, ValueError) as error:
-            self._halted = True
-            log.critical("live revocation halted: event %s cannot be read: %r", headers.get("ce-id"), error)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            if self._unreadable != sequence:
+                log.critical("live revocation halts: the message at sequence %d is no event: %r", sequence, error)
+            self._unreadable = sequence
+            raise errors.Error(f"the message at sequence {sequence} is no event") from error
 
 
 async def _quiet(_: Exception) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections import deque
 from typing import Any
@@ -24,6 +25,7 @@ _BATCH = 50
 _KEPT = 10_000
 _PAUSE = 0.25
 _RETRY = 5.0
+_SPOILT = re.compile(r"rejections\[(\d{1,3})\]")
 _OK, _BAD_REQUEST, _UNAUTHORIZED, _TOO_LARGE = 200, 400, 401, 413
 
 
@@ -75,7 +77,7 @@ class Reporter:
             dropped = self.dropped
             try:
                 taken = await self._send(batch, dropped)
-            except (httpx.HTTPError, ValueError, Unavailable) as error:
+            except (httpx.HTTPError, ValueError, KeyError, TypeError, Unavailable) as error:
                 log.warning("refusals are not reported yet: %s", str(error) or type(error).__name__)
                 taken = False
             if not taken:
@@ -96,6 +98,10 @@ class Reporter:
             return True
         if answer.status_code == _UNAUTHORIZED:
             self._token_until = 0.0
+        spoilt = _spoilt(answer)
+        if spoilt is not None and spoilt < len(batch) and len(batch) > 1:
+            log.warning("a refusal cannot be reported: %s", answer.text[:200])
+            return await self._send([*batch[:spoilt], *batch[spoilt + 1 :]], dropped)
         log.warning("a report of refusals was answered with status %d: %s", answer.status_code, answer.text[:200])
         return answer.status_code in {_BAD_REQUEST, _TOO_LARGE}  # it would be answered so for ever
 
@@ -111,3 +117,12 @@ class Reporter:
         token = answer.json()
         self._token = str(token["access_token"])
         self._token_until = time.monotonic() + max(1.0, float(token.get("expires_in", 60)) - 30.0)
+
+
+def _spoilt(answer: httpx.Response) -> int | None:
+    """Which refusal of a batch cannot be taken, where the answer says so: the others must not go with it."""
+    try:
+        found = _SPOILT.match(str(answer.json()["parameter"])) if answer.status_code == _BAD_REQUEST else None
+    except (ValueError, KeyError, TypeError):
+        return None
+    return None if found is None else int(found.group(1))

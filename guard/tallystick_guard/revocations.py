@@ -7,8 +7,6 @@ from typing import Any
 
 from tallystick_guard.access import Access
 
-FOREVER = float("inf")
-
 TYPES = (
     "token.revoked",
     "grant.revoked",
@@ -26,18 +24,23 @@ TYPES = (
 class Revocations:
     """Tokens, grants, clients and subjects that lost their rights in the last `window` seconds.
 
-    What ended earlier is forgotten: no token lives longer than the window.
+    What ended earlier is forgotten: no token lives longer than the window. `slack` is for how much longer one is
+    accepted, and for clocks that differ.
     """
 
-    def __init__(self, window: float) -> None:
+    def __init__(self, window: float, slack: float = 60.0) -> None:
         self.window = window
+        self.kept = window + slack
         self._ended: dict[str, float] = {}
         """Token ids and grant ids, each with the time from which it may be forgotten; oldest first."""
         self._before: dict[str, float] = {}
         """Clients (`client:…`) and subjects (`account:…`): tokens issued until that time are not active."""
 
+        self._disabled: set[str] = set()
+        """Clients and subjects whose tokens are not active until they are enabled again."""
+
     def __len__(self) -> int:
-        return len(self._ended) + len(self._before)
+        return len(self._ended) + len(self._before) + len(self._disabled)
 
     def apply(self, kind: str, stream: str, data: Mapping[str, Any], at: float) -> None:
         """Fold an event of the type `kind`; `stream` is its `ce-subject`, `at` when it was committed, in seconds.
@@ -50,28 +53,30 @@ class Revocations:
             case "grant.revoked" | "token.reuse_detected":
                 self._end(stream, at)
             case "client.disabled":
-                self._before[f"client:{data['client_id']}"] = FOREVER
+                self._disabled.add(f"client:{data['client_id']}")
             case "client.enabled":
-                self._before.pop(f"client:{data['client_id']}", None)
+                self._disabled.discard(f"client:{data['client_id']}")
             case "client.removed":
+                self._disabled.discard(f"client:{data['client_id']}")
                 self._before[f"client:{data['client_id']}"] = at
             case "account.disabled":
-                self._before[f"account:{data['subject']}"] = FOREVER
+                self._disabled.add(f"account:{data['subject']}")
             case "account.enabled":
-                self._before.pop(f"account:{data['subject']}", None)
+                self._disabled.discard(f"account:{data['subject']}")
             case "account.signed_out":
                 self._before[f"account:{data['subject']}"] = at
 
     def ended(self, access: Access) -> bool:
         """Whether a token lost its rights."""
-        ended, before = self._ended, self._before
+        ended, before, disabled = self._ended, self._before, self._disabled
         if access.grant_id in ended or access.token_id in ended:
             return True
-        if not before:
+        if not before and not disabled:
             return False
         issued = access.issued_at
-        return issued <= before.get(f"client:{access.client_id}", -1.0) or issued <= before.get(
-            f"account:{access.subject}", -1.0
+        return any(
+            whose in disabled or issued <= before.get(whose, -1.0)
+            for whose in (f"client:{access.client_id}", f"account:{access.subject}")
         )
 
     def forget(self, now: float) -> None:
@@ -81,8 +86,8 @@ class Revocations:
                 break
             del self._ended[key]
         for key, at in list(self._before.items()):
-            if at + self.window <= now:
+            if at + self.kept <= now:
                 del self._before[key]
 
     def _end(self, key: str, at: float) -> None:
-        self._ended.setdefault(key, at + self.window)
+        self._ended.setdefault(key, at + self.kept)

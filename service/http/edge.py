@@ -39,7 +39,7 @@ def at_the_edge(app: ASGIApp, core: Core) -> ASGIApp:
                 _add(message, over_tls if secure else _ALWAYS)
             await send(message)
 
-        inner = plain if refused and not secure and not _may_be_plain(seen) else app
+        inner = plain if refused and not secure and not _may_be_plain(seen, local=seen is scope) else app
         await inner(seen, receive, send_with_headers)
 
     return edge
@@ -51,9 +51,10 @@ async def _refuse(_: Exchange) -> Sendable:
     raise rejection
 
 
-def _may_be_plain(scope: Scope) -> bool:
+def _may_be_plain(scope: Scope, *, local: bool) -> bool:
+    """`local` is false for what came through a proxy: that is not from this machine, whatever address it tells."""
     peer: Any = scope.get("client")
-    return peer is None or scope["path"] in _PROBED or _is_loopback(peer[0])
+    return scope["path"] in _PROBED or (local and (peer is None or _is_loopback(peer[0])))
 
 
 def _is_loopback(text: str) -> bool:

@@ -9,7 +9,6 @@ written. From anybody else the header says nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Literal, NamedTuple
 
@@ -57,7 +56,10 @@ class Proxies:
         if nearest is None or not self._trusts(nearest):
             return scope
         source, scheme = nearest, scope["scheme"]
-        for hop in self._hops(scope):
+        hops = self._hops(scope)
+        if not hops:
+            return scope
+        for hop in hops:
             scheme = hop.scheme or scheme
             if hop.address is None:
                 break
@@ -70,13 +72,14 @@ class Proxies:
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self._networks)
 
-    def _hops(self, scope: Scope) -> Iterator[Hop]:
+    def _hops(self, scope: Scope) -> list[Hop]:
         """What the proxies say, the nearest first."""
         if self._header == "forwarded":
-            return (_hop(_pairs(element)) for element in reversed(_split(_value(scope, b"forwarded"))))
+            return [_hop(_pairs(element)) for element in reversed(_split(_value(scope, b"forwarded")))]
         schemes = _split(_value(scope, b"x-forwarded-proto"))
         scheme = schemes[-1].lower() if schemes and schemes[-1].lower() in _SCHEMES else None
-        return (Hop(_node(text), scheme) for text in reversed(_split(_value(scope, b"x-forwarded-for"))))
+        nodes = [Hop(_node(text), scheme) for text in reversed(_split(_value(scope, b"x-forwarded-for")))]
+        return nodes or ([] if scheme is None else [Hop(None, scheme)])
 
 
 def _value(scope: Scope, name: bytes) -> str:

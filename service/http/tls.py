@@ -55,7 +55,9 @@ class TlsFiles(NamedTuple):
         return context
 
     def load_into(self, context: ssl.SSLContext) -> None:
-        """Have new connections see this certificate. Raises SettingsError, and leaves the context as it was."""
+        """Have new connections see this certificate. Raises SettingsError for files that are no pair, which the context
+        then does not see; only a change in the very middle of this is seen until the next look.
+        """
         try:
             # A pair that does not fit is found here, before anything of it is in use.
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key, password=_no_password)
@@ -101,6 +103,8 @@ def self_signed(folder: Path, host: str) -> TlsFiles:
         said = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         files.context()
         if made.not_valid_after_utc - now > _RENEWED and list(said) == [_name(name) for name in names]:
+            make_private_dir(folder)
+            files.key.chmod(0o600)
             return files
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tallystick, signed by itself")])
@@ -128,7 +132,7 @@ def _name(text: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(text))
     except ValueError:
-        return x509.DNSName(text)
+        return x509.DNSName(text.encode("idna").decode("ascii"))
 
 
 def _state(path: Path) -> object:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from service.http.query import bad_parameter
+from service.printable import printable
 
 LARGEST = 262_144
 """Bytes of a report."""
@@ -107,4 +108,4 @@ def _is_address(text: str) -> bool:
 
 def _plain(problem: str) -> str:
     """msgspec's words in the characters of RFC 6749 section 5.2."""
-    return problem.replace('"', "'").replace("\\", "/")
+    return printable(problem, 200).replace('"', "'").replace("\\", "/")

@@ -16,7 +16,7 @@ from service.own_api.scopes import ACCESS_REPORT, OWN_API
 from service.settings import Settings
 from tallystick_guard import Guard
 from tests.conftest import ISSUER, MASTER_KEY, NEVER
-from tests.endpoints.world import Party, World, fresh_party, open_world
+from tests.endpoints.world import REVOKE, Party, World, fresh_party, open_world
 from tests.servers import Servers, fresh_database
 
 SCOPES = ("read:things", "write:things")
@@ -34,6 +34,11 @@ class Api(NamedTuple):
         """A guard of this API, whose HTTP goes to the worker without a network."""
         known = {"client_id": self.party.client_id, "client_secret": self.party.secret} if credentials else {}
         return Guard(self.world.core.issuer, self.audience, http=http_of(self.world), **(known | settings))
+
+    async def revoke(self, token: str, caller: Party) -> None:
+        """Revoke a token, whatever else is committed at the same time."""
+        answer = await self.world.http.post(REVOKE, data={"token": token}, headers=caller.basic)
+        assert answer.status_code == 200
 
     async def token(self, **settings: Any) -> str:
         """A fresh token of the caller, or of a client of other settings."""

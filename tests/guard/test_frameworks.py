@@ -217,15 +217,65 @@ async def test_guard_ends_with_the_application(make: Callable[[Guard], Any]) -> 
     assert guard._http.is_closed
 
 
-async def test_paths_that_no_route_fits_need_a_token_too() -> None:
-    """The middleware opens nothing that was not said to be public, however the path is written."""
+async def test_paths_that_no_route_fits_are_not_served() -> None:
+    """The middleware opens nothing that was not named: without a token 401, with a good one 404."""
     issuer = Issuer()
     async with serving(asgi_app(issuer.guard())) as client:
-        for path in ("/other", "/", "/healthy", "/health/", "/HEALTH", "//health", "/x/../health/y"):
+        for path in ("/other", "/", "/healthy", "/HEALTH", "//health", "/x/../health/y", "/health%0a", "/health/"):
             assert (await client.get(path)).status_code == 401, path
-        assert (await client.get("/other", headers=bearer(issuer.token(scope="")))).status_code == 200
+            assert (await client.get(path, headers=bearer(issuer.token()))).status_code == 404, path
         assert (await client.get("/users/1", headers=bearer(issuer.token(scope="")))).status_code == 403
         assert (await client.delete("/users/1", headers=bearer(issuer.token(scope="admin")))).status_code == 200
+
+
+@pytest.mark.parametrize("app", ["litestar", "starlette", "fastapi"])
+@pytest.mark.parametrize("rule", ["/admin", "/admin*", "GET /admin", "GET /admin*"])
+async def test_no_spelling_of_a_path_leads_past_its_rule(app: str, rule: str) -> None:
+    """Whatever the router behind takes for the path: who lacks the scope is never served."""
+    issuer = Issuer()
+
+    async def served() -> dict[str, str]:
+        return {"served": "yes"}
+
+    async def handle(_: Request) -> Response:
+        return JSONResponse({"served": "yes"})
+
+    behind: Any = Litestar([get("/admin")(served)])
+    if app == "starlette":
+        behind = Starlette(routes=[Route("/admin", handle)])
+    elif app == "fastapi":
+        behind = FastAPI()
+        behind.get("/admin")(served)
+    middleware: Any = GuardMiddleware(behind, issuer.guard(), {rule: Needs.of("admin"), "/users*": Needs()})
+    spellings = [
+        "/admin",
+        "/admin/",
+        "//admin",
+        "/admin//",
+        "/%2fadmin",
+        "/admin%0a",
+        "/api/admin",
+        "/./admin",
+        "/x/../admin",
+    ]
+    async with serving(middleware) as client:
+        for path in spellings:
+            for method in ("GET", "HEAD"):
+                answer = await client.request(method, path, headers=bearer(issuer.token()))
+                assert answer.status_code in {403, 404}, (method, path)
+        good = await client.get("/admin", headers=bearer(issuer.token(scope="admin")))
+        assert good.json() == {"served": "yes"}
+
+
+async def test_without_routes_a_good_token_is_enough() -> None:
+    """And with `otherwise`, what that says, for paths that no route fits."""
+    issuer = Issuer()
+    async with serving(GuardMiddleware(bare, issuer.guard())) as client:
+        assert (await client.get("/any", headers=bearer(issuer.token(scope="")))).status_code == 200
+    strict: Any = GuardMiddleware(bare, issuer.guard(), {"/users": Needs()}, otherwise=Needs.of("admin"))
+    async with serving(strict) as client:
+        assert (await client.get("/any", headers=bearer(issuer.token()))).status_code == 403
+        assert (await client.get("/any", headers=bearer(issuer.token(scope="admin")))).status_code == 200
 
 
 async def test_websocket_without_a_token_is_not_accepted() -> None:

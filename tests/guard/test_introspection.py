@@ -40,7 +40,7 @@ async def test_answers_are_kept_for_as_long_as_it_was_told(api: Api) -> None:
     token = await api.world.issue(caller)
     async with api.guard(introspect=True, introspection_ttl=60.0) as guard:
         await guard.authorize(request(token))
-        await api.world.revoke(token, caller)
+        await api.revoke(token, caller)
         await guard.authorize(request(token))
         for known in guard._known.values():
             known.until = time.time() - 1

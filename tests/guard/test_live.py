@@ -24,7 +24,7 @@ from schema.streams import account_stream, client_stream, role_stream
 from service.endpoints.core import Core
 from tallystick_guard import Guard, Refused, Unavailable
 from tests.endpoints.granting import app, first_tokens, person
-from tests.endpoints.world import REVOKE, Party, open_world
+from tests.endpoints.world import Party, open_world
 from tests.guard.conftest import SCOPES, Api, new_api
 from tests.guard.issuer import request
 from tests.nats_server import NatsServer, nats_server
@@ -191,8 +191,7 @@ async def test_cut_off_it_asks_where_it_can(stage: Stage) -> None:
         await guard.authorize(request(token))
         await cut(stage, guard)
         await guard.authorize(request(token))
-        revoked = await stage.api.world.http.post(REVOKE, data={"token": token}, headers=party.basic)
-        assert revoked.status_code == 200  # beside it the service notes from where the token was used
+        await stage.api.revoke(token, party)
 
         async def inactive() -> bool:
             return await outcome(guard, token) == "token_not_active"
@@ -215,19 +214,30 @@ async def test_stream_that_is_silent_is_not_taken_for_quiet(stage: Stage) -> Non
         await until(lambda: live.current)
 
 
-async def test_event_that_cannot_be_read_halts(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    """A revocation is never skipped: what an intruder writes cuts the guard off, and is told."""
+@pytest.mark.parametrize(
+    "told", [{}, {"ce-id": "{sequence}"}, {"ce-id": "1", "ce-subject": "x", "ce-time": "2026-01-01T00:00:00Z"}]
+)
+async def test_event_that_cannot_be_read_halts(
+    stage: Stage, caplog: pytest.LogCaptureFixture, told: dict[str, str]
+) -> None:
+    """A revocation is never skipped: what an intruder writes cuts the guard off, until the stream is mended."""
     async with stage.guard(when_cut_off="refuse") as guard:
-        token, _ = await stage.token()
+        (token, party), (other, _) = await stage.token(), await stage.token()
         assert guard._live is not None
         live = guard._live
-        await until(lambda: live.current)
-        await guard.authorize(request(token))
-        await stage.relays.publish("tally.v1.token.revoked.x", b"{}")
-        await until(lambda: live._halted)
-        with pytest.raises(Unavailable):
-            await guard.authorize(request(token))
-    assert "live revocation halted" in caplog.text
+        await until(lambda: is_good(guard, token))
+        sequence = stage.api.world.core.state.position + 1
+        await until(lambda: relays_have(stage.relays, stage.api.world.core))
+        headers = {name: value.format(sequence=sequence) for name, value in told.items()}
+        async with stage.relays.connection() as connection:
+            await connection.client.request("tally.v1.token.revoked.x", b'{"number": 1}', timeout=5, headers=headers)
+        await until(lambda: not live.current, within=30)
+        assert await outcome(guard, token) == "unavailable"
+        assert caplog.text.count("live revocation halts") == 1
+        await stage.api.world.revoke(token, party)
+        await stage.relays.api("STREAM.DELETE")
+        await until(lambda: is_refused(guard, token), within=60)
+        await until(lambda: is_good(guard, other), within=60)
 
 
 async def test_token_that_outlives_the_window_is_asked_about(stage: Stage) -> None:

@@ -154,6 +154,24 @@ async def test_report_whose_answer_is_lost_is_not_counted_twice(api: Api) -> Non
     assert len(await reported(api, head)) == 3
 
 
+async def test_one_odd_request_takes_no_other_refusal_along(api: Api) -> None:
+    """A method or an address as no client sends them: the others of its batch are told all the same."""
+    head = await api.world.core.journal.head()
+    async with api.guard() as guard:
+        for number in range(5):
+            await refuse(guard, request(path=f"/{number}"))
+        await refuse(guard, request(method="X" * 40, path="/odd") | {"client": ("nowhere", 1)})
+        for number in range(5, 10):
+            await refuse(guard, request(path=f"/{number}"))
+        assert guard._reporter is not None
+        guard._reporter.put(rejected(status=200, route="/spoilt"))
+        for number in range(10, 15):
+            await refuse(guard, request(path=f"/{number}"))
+        events = await until_reported(api, head, 16)
+    routes = {json.loads(event.data)["route"] for event in events}
+    assert routes == {"/odd", *(f"/{number}" for number in range(15))}
+
+
 async def test_what_cannot_be_kept_is_counted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory of an API that cannot tell is bounded; the number of those that it dropped is told in the end."""
     monkeypatch.setattr(report_module, "_KEPT", 5)
@@ -226,6 +244,17 @@ async def test_report_that_is_none_is_refused_whole(api: Api, change: dict[str, 
     answer = await post(api, {"api": api.audience, "rejections": [rejected(**change), rejected()]})
     assert (answer.status_code, answer.json()["parameter"]) == (400, parameter)
     assert await reported(api, head) == []
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"api": "a", "x\\r\\nSet-Cookie: a=b": 1}', '{"é": 1}'.encode(), b'{"' + b"x" * 100_000 + b'": 1}']
+)
+async def test_names_that_are_none_go_into_no_header(api: Api, body: bytes) -> None:
+    """What a report calls its fields is said back shortened, in visible ASCII."""
+    answer = await post(api, body)
+    assert answer.status_code == 400
+    assert len(answer.headers["www-authenticate"]) < 600
+    assert "set-cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"[]", b"{}", b"\xff", b'{"api": 1}', b'{"api": "' + b"x" * 3_000 + b'"}'])

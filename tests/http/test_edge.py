@@ -103,3 +103,19 @@ async def test_every_answer_has_the_headers_of_safety(core: Core, path: str) -> 
     assert answer.headers.get_list("strict-transport-security") == ["max-age=31536000"]
     async with client(core, scheme="https", hsts_max_age=0) as http:
         assert "strict-transport-security" not in (await http.get(path)).headers
+
+
+@pytest.mark.parametrize(
+    ("header", "headers"),
+    [
+        ("forwarded", {"forwarded": "for=_hidden;proto=http"}),
+        ("x-forwarded-for", {"x-forwarded-for": "unknown", "x-forwarded-proto": "http"}),
+        ("x-forwarded-for", {"x-forwarded-for": "127.0.0.1, 10.2.3.4", "x-forwarded-proto": "http"}),
+        ("x-forwarded-for", {"x-forwarded-proto": "http"}),
+    ],
+)
+async def test_who_comes_through_a_proxy_is_not_this_machine(core: Core, header: str, headers: dict[str, str]) -> None:
+    """Whatever address is told: plain HTTP at a proxy on this machine was plain HTTP on the network."""
+    async with client(core, "127.0.0.1", trusted_proxies="127.0.0.1,10.0.0.0/8", proxy_header=header) as http:
+        assert (await http.post(TOKEN, headers=headers)).status_code == 403
+        assert (await http.post(TOKEN)).status_code == 400
