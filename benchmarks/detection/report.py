@@ -35,7 +35,6 @@ def summary_of(score: Score) -> str:
         ("the same, worst client of all", f"{worst:.1f} ({who})"),
         ("clients with more than one in a month", f"{score.often.found} of {score.often.of}"),
         ("false findings about people or sources alone, by month", f"{score.without_client_by_month:.1f}"),
-        ("events judged in a second of one core, all rules", f"{score.judged_by_second:,.0f}"),
     ]
     return table(("all rules", ""), rows)
 

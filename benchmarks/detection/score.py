@@ -87,7 +87,6 @@ class Score:
     worst: tuple[float, str]
     often: Share
     without_client_by_month: float
-    judged_by_second: float
 
     @property
     def precision(self) -> float:
@@ -120,7 +119,6 @@ def score(outcomes: Sequence[Outcome]) -> Score:
         worst=max((_worst(outcome) for outcome in outcomes), default=(0.0, "–")),
         often=Share(sum(map(_often, outcomes)), sum(outcome.clients for outcome in outcomes)),
         without_client_by_month=(len(false) - of_clients) / months,
-        judged_by_second=sum(outcome.events for outcome in outcomes) / sum(outcome.judging for outcome in outcomes),
     )
 
 

@@ -27,8 +27,12 @@ _SHOWN = 120
 
 def visible(text: str) -> str:
     """Text from outside, made fit for one line of a terminal: shortened, control characters escaped."""
-    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in shown)
+    return escaped(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
+
+
+def escaped(text: str) -> str:
+    """Text from outside, whole, with its control characters escaped."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def quoted(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from service.access.errors import visible
+from service.access.errors import escaped
 
 if TYPE_CHECKING:
     from service.access.plan import Applied
@@ -31,7 +31,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, none: 
 
     table = Table(*(Column(name, overflow="fold") for name in columns), box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        table.add_row(*(Text("\n".join(map(visible, cell.split("\n")))) for cell in row))
+        table.add_row(*(Text("\n".join(map(escaped, cell.split("\n")))) for cell in row))
     if table.row_count == 0:
         click.echo(none)
         return
@@ -40,10 +40,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, none: 
 
 
 def print_fields(fields: Mapping[str, str]) -> None:
-    """Print named values, one a line."""
+    """Print named values, whole, one a line."""
     width = max(map(len, fields))
     for name, value in fields.items():
-        click.echo(f"{name:<{width}}  {visible(value)}")
+        click.echo(f"{name:<{width}}  {escaped(value)}")
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _SOURCES_SHOWN = 5
-_COLUMNS = ("id", "last", "severity", "rule", "count", "state", "what")
+_COLUMNS = ("id", "last", "severity", "rule", "at least", "state", "what")
 
 
 @click.group()
@@ -158,7 +158,7 @@ def _fields(found: Found) -> dict[str, str]:
         "subject": found.subject,
         "grant": found.grant_id,
         "sources": ", ".join(found.sources[:_SOURCES_SHOWN]) + (f" and {more} more" if more > 0 else ""),
-        "count": str(found.count),
+        "count": f"at least {found.count}",
         "first": _time(found.first_at),
         "last": _time(found.last_at),
         "state": "acknowledged" if found.acknowledged else "open",

@@ -75,6 +75,7 @@ def add(
         lambda registry: registration(registry, wanted, start),
         lambda applied: report_secret(applied, name, f"webhook {name} added", as_json=as_json, url=url),
         secret=_given_secret() if secret_stdin else None,
+        url=url,
     )
 
 
@@ -115,7 +116,7 @@ def update(
 
         return updating(registry, wanted(registry))
 
-    change(decide, lambda applied: report_state(applied, name, "updated", "as it should be"))
+    change(decide, lambda applied: report_state(applied, name, "updated", "as it should be"), url=url)
 
 
 @webhook.command(name="list")

@@ -14,13 +14,21 @@ if TYPE_CHECKING:
     from service.webhooks.store import Condition, Decide, WebhookStore
 
 
-def change(decide: Decide, report: Callable[[Applied], None], *, secret: bytes | None = None) -> None:
-    """Change a webhook, then report; `secret` is the one that the change gives. Raises ClickException."""
+def change(
+    decide: Decide, report: Callable[[Applied], None], *, secret: bytes | None = None, url: str | None = None
+) -> None:
+    """Change a webhook, then report. `secret` is the one that the change gives, and `url` the address, whose host is
+    looked up. Raises ClickException.
+    """
     from service.cli.access_session import reported
     from service.webhooks.store import open_webhooks
 
     async def work(store: WebhookStore) -> Applied:
-        return await store.change(decide, secret)
+        warning = await store.host_warning(url) if url else None
+        applied = await store.change(decide, secret)
+        if warning and applied.steps:
+            applied.notes.append(warning)
+        return applied
 
     reported(open_webhooks, work, report)
 
@@ -45,6 +53,7 @@ def report_secret(applied: Applied, name: str, done: str, *, as_json: bool, **mo
     secret = applied.secrets.get(name)
     if as_json:
         print_json({"name": name, **({"secret": secret} if secret else {}), **more})
+        _tell_notes(applied)
         return
     click.echo(done)
     _tell_notes(applied)

@@ -13,12 +13,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from consumers.webhooks.figures import webhook_figures
 from service.endpoints.core import Core
 from service.journal.port import JournalUnavailable
-from service.journal.progress import Kind, Progress, read_progress
+from service.journal.progress import SILENT, Kind, Progress, read_progress
 from service.telemetry import metrics
 
 Status = Literal["ready", "degraded", "unready"]
 
-_RELAY_SILENT = 10.0
 _ORDER: tuple[Status, ...] = ("ready", "degraded", "unready")
 
 
@@ -126,7 +125,7 @@ def _relay(core: Core) -> Part:
     relay = core.follower.relay
     if relay.state != "running":
         return Part(status="degraded", reason=f"the relay is {relay.state}: {relay.reason}")
-    if relay.silent > _RELAY_SILENT:
+    if relay.silent > SILENT:
         return Part(status="degraded", reason=f"the relay has been silent for {relay.silent:.0f} s")
     return Part(status="ready", reason=f"published to {relay.position} of {core.follower.head}")
 
@@ -150,11 +149,10 @@ async def _beside(core: Core) -> dict[str, Part]:
 
 
 def _together(progress: list[Progress], missing: Part, notes: list[str]) -> Part:
-    """Several as one part. `notes` are of interest, and no trouble of now: they are said, and change no status."""
+    """Several as one part, each named, those in trouble first. `notes` are no trouble of now: they change no status."""
     if not progress:
         return missing
     troubles = [each.trouble for each in progress if each.trouble is not None]
-    if troubles:
-        return Part(status="degraded", reason="; ".join((*troubles, *notes)))
-    told = ", ".join(f"{each.name} at {each.position}" for each in progress)
-    return Part(status="ready", reason="; ".join((told, *notes)))
+    well = ", ".join(f"{each.name} at {each.position}" for each in progress if each.trouble is None)
+    told = (*troubles, *([well] if well else []), *notes)
+    return Part(status="degraded" if troubles else "ready", reason="; ".join(told))

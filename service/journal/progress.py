@@ -8,7 +8,9 @@ from service.journal.postgres import PostgresJournal
 
 Kind = Literal["projections", "anomalies", "webhooks"]
 
-_SILENT = 10.0
+SILENT = 10.0
+"""After so many seconds without a sign of life nothing is believed that a part said of itself last."""
+
 _READ = """
     SELECT name, position, state, reason, extract(epoch FROM clock_timestamp() - seen_at)::float8 AS silent
     FROM projection.progress ORDER BY name
@@ -36,7 +38,7 @@ class Progress(NamedTuple):
         """What is wrong with it, as a sentence; None where it runs."""
         if self.state == "halted":
             return f"{self.name} halted: {self.reason}"
-        if self.silent > _SILENT:
+        if self.silent > SILENT:
             return f"{self.name} has been silent for {self.silent:.0f} s"
         return None if self.state == "running" else f"{self.name} is {self.state}: {self.reason}"
 

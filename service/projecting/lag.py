@@ -10,9 +10,7 @@ import msgspec
 from projections.runner import being_rebuilt
 from service.journal.port import JournalUnavailable
 from service.journal.postgres import close, connect
-
-_SILENT = 5.0
-"""After so many seconds without a sign of life whatever a fold said of itself last means nothing."""
+from service.journal.progress import SILENT
 
 
 class Lag(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +47,7 @@ async def read_lags(url: str) -> list[Lag]:
 
 def _lag(row: asyncpg.Record, *, rebuilding: bool) -> Lag:
     state, reason = row["state"], row["reason"]
-    if row["silent"] > _SILENT and state != "halted":
+    if row["silent"] > SILENT and state != "halted":
         state, reason = "silent", reason if state == "starting" else f"not seen for {row['silent']:.0f} s"
     return Lag(
         name=row["name"],

@@ -23,6 +23,7 @@ from service.accounts.vault import VaultWrite
 from service.journal.port import JournalError
 from service.journal.postgres import close, connect
 from service.settings import Settings
+from service.webhooks.host import host_warning
 from service.webhooks.letters import DeadLetter, dead_letters, redeliver
 from service.webhooks.plan import ClientIds, Registry, known_webhook
 from service.webhooks.secrets import new_secret, written
@@ -94,6 +95,10 @@ class WebhookStore:
             if applied.steps and (unheard := await _acted_upon(connection, applied.position)):
                 applied.notes.append(unheard)
         return applied
+
+    async def host_warning(self, url: str) -> str | None:
+        """A sentence where the URL's host has no address now. Raises AccessRuleError where it may not be called."""
+        return await host_warning(url, private=self._settings.webhook_private_targets)
 
     async def letters(self, name: str) -> list[DeadLetter]:
         """The dead letters of a webhook. Raises NameUnknown or ModelUnavailable."""

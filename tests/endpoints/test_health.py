@@ -77,7 +77,12 @@ async def test_relay_that_does_not_run_is_degraded(world: World, state: str) -> 
     [
         ("usage", "projections", ("halted", "event 7 cannot be folded", 0.0), "usage halted: event 7 cannot be folded"),
         ("usage", "projections", ("running", "", 42.0), "usage has been silent for 42 s"),
-        ("anomalies-2", "anomalies", ("starting", "learning", 0.0), "anomalies-2 is starting: learning"),
+        (
+            "anomalies-2",
+            "anomalies",
+            ("starting", "learning", 0.0),
+            "anomalies-2 is starting: learning; anomalies-1 at 7",
+        ),
         ("webhook:siem", "webhooks", ("degraded", "HTTP 500", 0.0), "webhook:siem is degraded: HTTP 500"),
     ],
 )
@@ -119,6 +124,21 @@ async def test_what_a_webhook_gave_up_is_counted(
     part = (await ready(world))[1]["parts"]["webhooks"]
     await world.core.journal.fetch("DELETE FROM webhook.dead_letters")
     assert expected == (part["status"], part["reason"])
+
+
+async def test_one_in_trouble_hides_none_that_is_well(world: World) -> None:
+    """All are named, those in trouble first."""
+    await relay_says(world, "running", "")
+    await forget_beside(world)
+    await world.core.journal.fetch("""
+        INSERT INTO projection.progress (name, position, state, reason, seen_at) VALUES
+            ('webhook:a', 7, 'running', '', clock_timestamp()),
+            ('webhook:b', 3, 'degraded', 'HTTP 500', clock_timestamp()),
+            ('webhook:c', 8, 'running', '', clock_timestamp()),
+            ('webhook:d', 4, 'halted', 'event 5', clock_timestamp())
+    """)
+    reason = "webhook:b is degraded: HTTP 500; webhook:d halted: event 5; webhook:a at 7, webhook:c at 8"
+    assert (await ready(world))[1]["parts"]["webhooks"] == {"status": "degraded", "reason": reason}
 
 
 async def test_what_never_ran_beside_is_said(world: World) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from click.testing import CliRunner
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
+from consumers.webhooks import resolver
 from consumers.webhooks.figures import webhook_figures
 from service.cli.main import tallystick
+from service.webhooks import host
 from service.webhooks.secrets import new_secret, parsed, written
 from tests.access.conftest import Run
 from tests.servers import Database
@@ -28,6 +32,20 @@ URL = "https://hooks.example.com/tallystick"
 def private(environment: dict[str, str]) -> None:
     """Loopback addresses are allowed."""
     environment["TALLYSTICK_WEBHOOK_PRIVATE_TARGETS"] = "true"
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """The names that there are, with their addresses; every other one has none."""
+    known = {"hooks.example.com": ["8.8.8.8"], "127.0.0.1": ["127.0.0.1"]}
+
+    def lookup(host: str, port: int) -> list[Any]:
+        if host not in known:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in known[host]]
+
+    monkeypatch.setattr(resolver, "_system", lookup)
+    return known
 
 
 async def command(run: Run, *arguments: object) -> str:
@@ -193,6 +211,61 @@ async def test_settings_are_shown_and_changed(run: Run, world: World) -> None:
     assert (shown["types"], shown["clients"]) == ([], [])
     assert URL + "2" in await command(run, "show", "siem")
     assert "siem" in await command(run, "list")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "own"),
+    [(["127.0.0.1"], "127.0.0.1"), (["10.0.0.1", "192.168.1.1"], "10.0.0.1"), (["8.8.8.8", "10.0.0.1"], "10.0.0.1")],
+)
+async def test_a_name_of_the_own_network_is_refused_at_once(
+    run: Run, world: World, names: dict[str, list[str]], addresses: list[str], own: str
+) -> None:
+    """As sending would refuse it, by `add` and `update`, and nothing is changed."""
+    names["own.example.com"] = addresses
+    url = "https://own.example.com/x"
+    refused = (1, f"url: has a host that is refused: own.example.com is {own}, which is not a public address")
+    assert refused == await refusal(run, "add", "siem", url)
+    assert await document(run, "list") == []
+    await document(run, "add", "siem", URL)
+    assert refused == await refusal(run, "update", "siem", "--url", url)
+    assert (await document(run, "show", "siem"))["url"] == URL
+
+
+@pytest.mark.usefixtures("private")
+async def test_a_name_of_the_own_network_is_taken_where_that_is_allowed(
+    run: Run, world: World, names: dict[str, list[str]]
+) -> None:
+    """But none where clouds tell their machines secrets."""
+    names |= {"own.example.com": ["10.0.0.1"], "cloud.example.com": ["169.254.169.254"]}
+    assert "webhook siem added" in await command(run, "add", "siem", "http://own.example.com/x")
+    code, told = await refusal(run, "add", "cloud", "http://cloud.example.com/x")
+    assert (code, "cloud.example.com is 169.254.169.254" in told) == (1, True)
+
+
+async def test_a_name_without_an_address_is_a_warning(run: Run, world: World) -> None:
+    """It may get one: the webhook is added, and told on stderr."""
+    warning = "nowhere.example.com has no address now (Name or service not known); nothing can be sent until it has one"
+    assert warning in await command(run, "add", "siem", "https://nowhere.example.com/x")
+    result = await asyncio.to_thread(run, "webhook", "add", "other", "https://nowhere.example.com/x", "--json")
+    assert (warning in result.stderr, json.loads(result.stdout)["name"]) == (True, "other")
+    assert [each["name"] for each in await document(run, "list")] == ["other", "siem"]
+
+
+async def test_a_name_that_nobody_answers_for_is_a_warning(
+    run: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A silent name server holds no command up."""
+    answered = threading.Event()
+
+    def silent(_: str, __: int) -> list[Any]:
+        answered.wait(60)
+        return []
+
+    monkeypatch.setattr(resolver, "_system", silent)
+    monkeypatch.setattr(host, "_PATIENCE", 0.05)
+    told = await command(run, "add", "siem", URL)
+    answered.set()
+    assert "hooks.example.com could not be looked up within" in told
 
 
 async def test_a_given_secret_is_kept(environment: dict[str, str], world: World) -> None:

@@ -50,6 +50,8 @@ async def test_findings_are_listed_until_they_are_acknowledged(
     assert [(str(each.stream), "refresh_token_reuse", False)] == [
         (one["id"], one["rule"], one["acknowledged"]) for one in listed
     ]
+    assert "at least" in (await cli(run, "list")).output.splitlines()[1]
+    assert "count     at least 1\n" in (await cli(run, "show", str(each.stream))).output
     assert (await cli(run, "acknowledge", str(each.stream)[:13])).exit_code == 0
     again = await cli(run, "acknowledge", str(each.stream))
     assert f"finding {each.stream} was already acknowledged\n" == again.output

@@ -50,14 +50,14 @@ async def test_without_a_database() -> None:
 
 
 async def test_lag_in_events_and_seconds(owner: Owner, database: Database) -> None:
-    """Behind by what is not folded, since the oldest of it was recorded; silent where nothing is heard."""
+    """Behind by what is not folded, since the oldest of it was recorded; silent after ten seconds."""
     await commit(owner, some_facts(1, 10))
     await owner.execute(
         "UPDATE journal.events SET recorded_at = clock_timestamp() - make_interval(secs => 100 - position)"
     )
     await owner.execute(
         "INSERT INTO projection.progress (name, position, state, reason, seen_at) VALUES"
-        " ('usage', 10, 'running', '', clock_timestamp()),"
+        " ('usage', 10, 'running', '', clock_timestamp() - interval '5 seconds'),"
         " ('webhook:a', 4, 'degraded', 'no answer', clock_timestamp()),"
         " ('anomalies-1', 0, 'halted', 'event 1', clock_timestamp() - interval '1 hour'),"
         " ('anomalies-2', 10, 'running', '', clock_timestamp() - interval '1 hour')"
