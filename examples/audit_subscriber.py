@@ -5,7 +5,8 @@
     … python examples/audit_subscriber.py --durable refusals --type access.rejected --client billing-worker
 
 Events come one by one, in order, and each is acknowledged once `handle` has returned. Start it again and it goes on
-where it was left, so an event may come twice: act once on each position.
+where it was left, so an event may come twice: act once on each position. It ends, and says why, at a message that is no
+event and when the stream is made anew.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 
 import nats
 from nats.aio.msg import Msg
+from nats.errors import Error
 from nats.errors import TimeoutError as NothingYet
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, RawStreamMsg
@@ -45,6 +47,9 @@ async def main() -> None:
         whole = Whole(stream, floor.stream_seq if floor else 0) if subject == EVERYTHING else None
         while True:
             await take(consumer, whole)
+    except Error as error:
+        reason = getattr(error, "description", None) or type(error).__name__
+        sys.exit(f"the stream does not answer, or was made anew ({reason}): start again")
     finally:
         await client.close()
 
@@ -55,9 +60,10 @@ async def take(consumer: JetStreamContext.PullSubscription, whole: Whole | None)
         (message,) = await consumer.fetch(1, timeout=5)
     except NothingYet:
         return
+    position = message.metadata.sequence.stream
     if whole is not None:
-        await whole.before(message.metadata.sequence.stream)
-    handle(event_of(message))
+        await whole.before(position)
+    handle(event_of(message, position))
     await message.ack_sync()
 
 
@@ -74,18 +80,34 @@ class Whole:
         """
         for missing in range(self.upto + 1, position):
             try:
-                handle(event_of(await self.stream.get_msg(STREAM, missing)))
+                handle(event_of(await self.stream.get_msg(STREAM, missing), missing))
             except NotFoundError:
                 sys.exit(f"event {missing} never came: it was taken from the stream")
             self.upto = missing
         self.upto = max(self.upto, position)
 
 
-def event_of(message: Msg | RawStreamMsg) -> dict[str, object]:
-    """The event with its CloudEvents attributes, and its body as `data`."""
+def event_of(message: Msg | RawStreamMsg, position: int) -> dict[str, object]:
+    """The event with its CloudEvents attributes, and its body as `data`.
+
+    It ends where the message is no event of this position: only an intruder can have published that. It is not
+    acknowledged, so the next start ends there too.
+    """
     headers = message.headers or {}
     attributes = {name[3:]: value for name, value in headers.items() if name.startswith("ce-")}
-    return {**attributes, "data": json.loads(message.data or b"")}
+    try:
+        check(attributes.get("id") == str(position), "its ce-id is not its sequence")
+        data = json.loads(message.data or b"")
+        check(isinstance(data, dict), "its body is not a JSON object")
+    except (ValueError, RecursionError) as error:
+        sys.exit(f"the message at sequence {position} is not an event of Tallystick: {error}")
+    return {**attributes, "data": data}
+
+
+def check(holds: bool, otherwise: str) -> None:
+    """Raise ValueError where something does not hold."""
+    if not holds:
+        raise ValueError(otherwise)
 
 
 def arguments() -> argparse.Namespace:

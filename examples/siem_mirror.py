@@ -6,6 +6,7 @@
 A line is one event in the JSON format of CloudEvents 1.0 (structured mode). The file itself is the checkpoint: what is
 in it is on disk, whole lines only, each position once, and a start goes on after the last one. So a kill at any moment
 neither loses an event nor doubles one. To rotate, stop it, move the file, and start with --after and the last position.
+It ends, and says why, at a message that is no event and when the stream is made anew: what came before is in the file.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import BinaryIO
 
 import nats
 from nats.aio.msg import Msg
+from nats.errors import Error
 from nats.errors import TimeoutError as NothingYet
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -38,6 +40,9 @@ async def main() -> None:
         client = await nats.connect(os.environ["AUDIT_NATS_URL"], name="siem-mirror")
         try:
             await follow(await consumer_after(client.jetstream(), last), mirror, last)
+        except Error as error:
+            reason = getattr(error, "description", None) or type(error).__name__
+            sys.exit(f"the stream does not answer, or was made anew ({reason}): start again")
         finally:
             await client.close()
 
@@ -61,26 +66,41 @@ async def follow(consumer: JetStreamContext.PullSubscription, mirror: BinaryIO, 
         except NothingYet:
             await consumer.consumer_info()  # raises when the consumer is gone: start again
             continue
-        lines = []
-        for message in batch:
-            position = message.metadata.sequence.stream
-            if position != last + 1:
-                sys.exit(f"after {last} came {position}: start again; if it stays, something was taken from the stream")
-            lines.append(line_of(message))
-            last = position
-        mirror.write(b"".join(lines))
-        mirror.flush()
-        os.fsync(mirror.fileno())
+        try:
+            for message in batch:
+                position = message.metadata.sequence.stream
+                if position != last + 1:
+                    sys.exit(f"after {last} came {position}: start again; if it stays, something was taken out")
+                mirror.write(line_of(message, position))
+                last = position
+        finally:  # what came before a message that ends it is kept
+            mirror.flush()
+            os.fsync(mirror.fileno())
 
 
-def line_of(message: Msg) -> bytes:
-    """The event as one line: CloudEvents attributes, and the body as `data`."""
+def line_of(message: Msg, position: int) -> bytes:
+    """The event as one line: CloudEvents attributes, and the body as `data`.
+
+    It ends where the message is no event of this position: only an intruder can have published that.
+    """
     headers = message.headers or {}
     attributes = {name[3:]: value for name, value in headers.items() if name.startswith("ce-")}
     if trace := headers.get("traceparent"):
         attributes["traceparent"] = trace
-    event = {**attributes, "datacontenttype": "application/json", "data": json.loads(message.data)}
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    try:
+        check(attributes.get("id") == str(position), "its ce-id is not its sequence")
+        data = json.loads(message.data)
+        check(isinstance(data, dict), "its body is not a JSON object")
+        event = {**attributes, "datacontenttype": "application/json", "data": data}
+        return json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    except (ValueError, RecursionError) as error:
+        sys.exit(f"the message at sequence {position} is not an event of Tallystick: {error}")
+
+
+def check(holds: bool, otherwise: str) -> None:
+    """Raise ValueError where something does not hold."""
+    if not holds:
+        raise ValueError(otherwise)
 
 
 def last_position(mirror: BinaryIO) -> int:
