@@ -19,10 +19,11 @@ Since = dict[str, int]
 
 
 class ClientRow(msgspec.Struct):
-    """A client. Times are in seconds."""
+    """A client. Times are in seconds. It `gets_tokens` where it has a grant; an API that only introspects has none."""
 
     registered: int
     enabled: bool
+    gets_tokens: bool
     scopes: Since
     roles: Since
 
@@ -39,7 +40,7 @@ class Access:
         """Fold one event; those of something that is not known change nothing."""
         match event:
             case events.ClientRegistered():
-                self.clients[event.client_id] = _client(event, second, ClientRow(second, True, {}, {}))
+                self.clients[event.client_id] = _client(event, second, ClientRow(second, True, False, {}, {}))
             case events.ClientUpdated() if event.client_id in self.clients:
                 self.clients[event.client_id] = _client(event, second, self.clients[event.client_id])
             case events.ClientDisabled() | events.ClientEnabled() if event.client_id in self.clients:
@@ -78,6 +79,7 @@ def _client(settings: events.ClientSettings, second: int, before: ClientRow) -> 
     return ClientRow(
         before.registered,
         before.enabled,
+        bool(settings.grants),
         _since(settings.scopes, before.scopes, second),
         _since(settings.roles, before.roles, second),
     )
@@ -97,8 +99,8 @@ def _named(event: events.Event) -> tuple[str, str]:
 
 def _fill(access: Access, table: str, rows: Iterable[Any]) -> None:
     if table == "clients":
-        for name, registered, enabled, scopes, roles in rows:
-            access.clients[name] = ClientRow(int(registered), enabled, _map(scopes), _map(roles))
+        for name, registered, enabled, gets_tokens, scopes, roles in rows:
+            access.clients[name] = ClientRow(int(registered), enabled, gets_tokens, _map(scopes), _map(roles))
     else:
         known = access.roles if table == "roles" else access.resources
         known.update({name: _map(scopes) for name, scopes in rows})
@@ -107,8 +109,8 @@ def _fill(access: Access, table: str, rows: Iterable[Any]) -> None:
 def _rows(access: Access, table: str) -> list[tuple[Any, ...]]:
     if table == "clients":
         return [
-            (name, client.registered, client.enabled, _json(client.scopes), _json(client.roles))
-            for name, client in access.clients.items()
+            (name, row.registered, row.enabled, row.gets_tokens, _json(row.scopes), _json(row.roles))
+            for name, row in access.clients.items()
         ]
     known = access.roles if table == "roles" else access.resources
     return [(name, _json(scopes)) for name, scopes in known.items()]
@@ -124,7 +126,7 @@ def _json(since: Since) -> str:
 
 _READ = {
     "clients": """
-        SELECT client, extract(epoch FROM registered), enabled, scopes::text, roles::text
+        SELECT client, extract(epoch FROM registered), enabled, gets_tokens, scopes::text, roles::text
         FROM usage_data.clients WHERE slot = $1 AND client = ANY ($2)
     """,
     "roles": "SELECT role, scopes::text FROM usage_data.roles WHERE slot = $1 AND role = ANY ($2)",
@@ -137,8 +139,8 @@ _DELETE = {
 }
 _INSERT = {
     "clients": """
-        INSERT INTO usage_data.clients (slot, client, registered, enabled, scopes, roles)
-        VALUES ($1, $2, to_timestamp($3::bigint), $4, $5::text::jsonb, $6::text::jsonb)
+        INSERT INTO usage_data.clients (slot, client, registered, enabled, gets_tokens, scopes, roles)
+        VALUES ($1, $2, to_timestamp($3::bigint), $4, $5, $6::text::jsonb, $7::text::jsonb)
     """,
     "roles": "INSERT INTO usage_data.roles (slot, role, scopes) VALUES ($1, $2, $3::text::jsonb)",
     "resources": "INSERT INTO usage_data.resources (slot, resource, scopes) VALUES ($1, $2, $3::text::jsonb)",

@@ -59,7 +59,7 @@ class _Usage:
     """See SqlProjection."""
 
     name = "usage"
-    version = 1
+    version = 2
     tables = TABLES
 
     def __init__(self, minutes_kept: int) -> None:

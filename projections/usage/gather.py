@@ -111,9 +111,13 @@ def _rejected(page: Page, facts: Facts) -> None:
         rejected: Any = fact.event
         second, endpoint, error = _second(fact), rejected.endpoint, rejected.error
         what = "throttled" if error in _THROTTLED else "inactive" if (endpoint, error) == _INACTIVE else "rejected"
-        page.count(second, what, rejected.client_id, via=endpoint, error=error, reason=rejected.reason)
+        resource, reason = rejected.api or "", rejected.reason
+        # What an API says of a token is believed where the token is one for it, which its id says.
+        scope = "" if rejected.token_id is None else sorted_scope(rejected.present_scope or "")
+        words = {"resource": resource, "scope": scope, "via": endpoint, "error": error, "reason": reason}
+        page.count(second, what, rejected.client_id, **words)
         if fact.source is not None:
-            place, of_day = (rejected.client_id or NO_CLIENT, ""), second % DAY
+            place, of_day = (rejected.client_id or NO_CLIENT, resource), second % DAY
             page.sources[second - of_day, place, fact.source[:_SHOWN_SOURCE]] |= 1 << of_day // HOUR
 
 

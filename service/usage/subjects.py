@@ -82,7 +82,7 @@ _FIGURES = _sums(
 )
 
 _TIMES = _sums("times")
-_REJECTION = _text("client", "endpoint", "error", "reason") | {"throttled": "boolean"}
+_REJECTION = _text("client", "resource", "scope", "endpoint", "error", "reason") | {"throttled": "boolean"}
 _REVOCATION = _KIND | _text("revoked", "reason")
 _AGE: dict[str, Kind] = {"up_to": "integer"}
 _LIFETIME: dict[str, Kind] = {"lifetime": "integer"}
@@ -109,7 +109,7 @@ SUBJECTS: Mapping[str, Subject] = MappingProxyType(
                 "usage.scopes_by_{grain}",
                 _ALL,
                 _KIND,
-                _sums(*_TOKENS, "introspected_active"),
+                _sums(*_TOKENS, "introspected_active", "rejected"),
                 ("resource", "scope"),
             ),
             Subject("subjects", _SEEN, _HOURLY, _text("client", "resource"), _DISTINCT, _CLIENT_DAY, has_day=True),

@@ -149,11 +149,22 @@ def _reject(telling: Telling, draw: st.DrawFn) -> None:
                 ("revoke", "inactive_token", "token_expired"),
                 ("sign_in", "too_many_attempts", "login_throttled"),
                 ("token", "slow_down", "polled_too_soon"),
+                ("api", "insufficient_scope", "scope_missing"),
+                ("api", "invalid_token", "token_expired"),
             )
         )
     )
+    refused: dict[str, Any] = {"endpoint": endpoint, "error": error, "reason": reason, "status": 400}
     client = draw(st.none() | st.sampled_from(CLIENTS))
-    event = events.AccessRejected(endpoint=endpoint, error=error, reason=reason, status=400, client_id=client)
+    told = draw(st.sampled_from(SCOPES)) if endpoint == "api" else None
+    event = events.AccessRejected(
+        **refused,
+        client_id=client,
+        token_id="g.1" if told is not None and client else None,
+        api=draw(st.sampled_from(RESOURCES)) if endpoint == "api" else None,
+        required_scope="admin" if endpoint == "api" else None,
+        present_scope=told,
+    )
     telling.alone(event, draw(st.sampled_from(SOURCES)))
 
 
@@ -164,7 +175,7 @@ def _count(telling: Telling, draw: st.DrawFn) -> None:
         resource=draw(st.sampled_from(RESOURCES)),
         scope=draw(st.sampled_from(SCOPES)),
         grant_type="refresh_token",
-        introspector="api",
+        introspector=draw(st.sampled_from(("api", "worker"))),
         count=sum(ages) or 5,
         ages=ages,
     )
@@ -187,7 +198,14 @@ def _model(telling: Telling, draw: st.DrawFn) -> None:
     roles = tuple(draw(st.lists(st.sampled_from(("reader", "writer")), unique=True)))
     client, resource = draw(st.sampled_from(CLIENTS)), draw(st.sampled_from(RESOURCES))
     role = draw(st.sampled_from(("reader", "writer")))
-    settings: dict[str, Any] = {"client_id": client, "auth_method": "none", "scopes": scopes, "roles": roles}
+    grants = draw(st.sampled_from(((), ("authorization_code",))))
+    settings: dict[str, Any] = {
+        "client_id": client,
+        "auth_method": "none",
+        "grants": grants,
+        "scopes": scopes,
+        "roles": roles,
+    }
     described = dict.fromkeys(scopes, "…")
     stream, event = draw(
         st.sampled_from(

@@ -33,7 +33,8 @@ def counted(history: Sequence[Fact]) -> Iterator[tuple[int, Count, int]]:  # noq
             case events.AccessRejected() as e:
                 inactive = e.endpoint == "introspect" and e.error == "inactive_token"
                 what = "throttled" if e.error in THROTTLED else "inactive" if inactive else "rejected"
-                yield at, (what, e.client_id or "_", "", "", "", e.endpoint, e.error, e.reason), 1
+                scope = _sorted(e.present_scope) if e.token_id and e.present_scope else ""
+                yield at, (what, e.client_id or "_", e.api or "", scope, "", e.endpoint, e.error, e.reason), 1
             case events.UsageRecorded() as e:
                 for kind in e.introspections:
                     words = (kind.resource, _sorted(kind.scope), kind.grant_type, kind.introspector)
@@ -54,7 +55,7 @@ def sums(history: Sequence[Fact], seconds: int, kept: int | None = None) -> Coun
 
 
 def seen(history: Sequence[Fact]) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
-    """Subjects and sources by hour, client and resource (None for refusals)."""
+    """Subjects and sources by hour, client and resource (None for refusals that no API reported)."""
     subjects = set[tuple[Any, ...]]()
     sources = set[tuple[Any, ...]]()
     for fact in history:
@@ -64,7 +65,7 @@ def seen(history: Sequence[Fact]) -> tuple[set[tuple[Any, ...]], set[tuple[Any, 
                 subjects.add((hour, e.client_id, e.audience, e.subject))
                 sources.add((hour, e.client_id, e.audience, fact.source))
             case events.AccessRejected() as e:
-                sources.add((hour, e.client_id or "_", None, fact.source))
+                sources.add((hour, e.client_id or "_", e.api, fact.source))
     return subjects, {each for each in sources if each[3] is not None}
 
 

@@ -165,3 +165,33 @@ async def test_a_clock_that_was_set_back_changes_no_rule(bench: Bench) -> None:
     assert [newest] == [row["at"] for row in await view(bench.owner, "by_minute")]
     hours = {newest // 3_600 * 3_600, (newest - 2 * KEPT) // 3_600 * 3_600}
     assert hours == {row["at"] for row in await view(bench.owner, "by_hour")}
+
+
+async def test_what_an_api_refused_is_its_own(bench: Bench) -> None:
+    """The views tell of the API, and of the scopes of a token that is one for it, not of the scope asked for."""
+    api, telling = "https://a.example.com", Telling(BEGIN + 600)
+    refused: dict[str, Any] = {
+        "endpoint": "api",
+        "error": "insufficient_scope",
+        "reason": "scope_missing",
+        "status": 403,
+    }
+    told: dict[str, Any] = {"api": api, "required_scope": "admin", "present_scope": "write read"}
+    telling.alone(events.AccessRejected(**refused, **told, client_id="web", token_id="g.1"), "192.0.2.7")
+    telling.alone(events.AccessRejected(**refused, **told))
+    telling.alone(events.AccessRejected(**refused | {"endpoint": "introspect"}, client_id="web"))
+    await prepared(bench, telling.facts, cut(telling.facts, (2,)))
+
+    for grain in ("minute", "hour", "day"):
+        for name in ("by", "rejections_by"):
+            rows = await view(bench.owner, f"{name}_{grain}")
+            places = {
+                (row["client"], row["resource"], row["scope"], row.get("rejected", row.get("times"))) for row in rows
+            }
+            assert places == {("web", api, "read write", 1), ("_", api, None, 1), ("web", None, None, 1)}
+        rows = await view(bench.owner, f"scopes_by_{grain}")
+        assert {(row["resource"], row["scope"], row["rejected"]) for row in rows} == {
+            (api, "read", 1),
+            (api, "write", 1),
+        }
+    assert [("web", api)] == [(row["client"], row["resource"]) for row in await view(bench.owner, "sources")]

@@ -27,8 +27,8 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "Which API refuses most": [
         ("payments-api", "inactive_token", "token_expired", 5),
+        (USERS, "insufficient_scope", "scope_missing", 3),
         ("payments-api", "inactive_token", "token_revoked", 2),
-        ("users-api", "inactive_token", "token_unknown", 1),
     ],
     "How many people used": [(PAYMENTS, 2), (USERS, 1)],
     "For how long are tokens used": [(PAYMENTS, 3_600, 90)],
@@ -70,16 +70,24 @@ def _told() -> Telling:
     telling.now = _at(1, 16)
     telling.alone(events.UsageRecorded(client_id="web", minute=int(telling.now), introspections=(counts,)))
     telling.now = dt.datetime.now(dt.UTC).timestamp()
-    refusals = (
-        ("payments-api", "token_expired", 5),
-        ("payments-api", "token_revoked", 2),
-        ("users-api", "token_unknown", 1),
-    )
-    for api, reason, times in refusals:
-        for _ in range(times):
-            inactive = {"endpoint": "introspect", "error": "inactive_token", "status": 200, "reason": reason}
-            telling.alone(events.AccessRejected(**inactive, client_id=api))  # type: ignore[arg-type]
+    _refuse(telling)
     return telling
+
+
+def _refuse(telling: Telling) -> None:
+    """By introspection, by an API itself, by both of one request; and secrets guessed in an API's name."""
+    refusals = (
+        ("introspect", "payments-api", None, "inactive_token", "token_expired", 5),
+        ("introspect", "payments-api", None, "inactive_token", "token_revoked", 2),
+        ("introspect", "users-api", None, "inactive_token", "token_unknown", 1),
+        ("introspect", "payments-api", None, "invalid_client", "bad_secret", 12),
+        ("api", "web", USERS, "insufficient_scope", "scope_missing", 3),
+        ("api", None, PAYMENTS, "invalid_token", "token_not_active", 7),
+    )
+    for endpoint, client, api, error, reason, times in refusals:
+        refused: dict[str, Any] = {"endpoint": endpoint, "error": error, "reason": reason, "status": 400}
+        for _ in range(times):
+            telling.alone(events.AccessRejected(**refused, client_id=client, api=api))
 
 
 def _machine(telling: Telling, at: float, client: str, scope: str) -> None:

@@ -133,7 +133,7 @@ async def test_limit_is_told_of(used: Used) -> None:
         ("figures", {"limit": "1000000000000"}),
         ("figures", {"limit": "²"}),
         ("figures", {"format": "xml"}),
-        ("figures", {"endpoint": "token", "scope": "read"}),
+        ("figures", {"endpoint": "token", "grant_type": "x"}),
         ("figures", {"client": "x" * 3_000}),
         ("figures", {"client": "a\0b"}),
         ("ages", {"up_to": "much"}),
