@@ -31,6 +31,7 @@ from service.reports.endpoint import report_endpoints
 from service.sign_in.endpoints import sign_in_endpoints
 from service.sign_in.throttle import Throttle
 from service.usage.endpoints import usage_endpoints
+from service.verify.endpoint import verify_endpoints
 
 
 def create_app(core: Core) -> ASGIApp:
@@ -56,6 +57,7 @@ def create_app(core: Core) -> ASGIApp:
         **audit_endpoints(core),
         **usage_endpoints(core),
         **report_endpoints(core),
+        **verify_endpoints(core),
     }
     others = _litestar(core)
 

@@ -25,9 +25,13 @@ _PAGES = _ACCOUNT | {
     "device_decision",
     "logout",
 }
+_OTHERS = frozenset(
+    {"token", "introspect", "revoke", "device_authorization", "userinfo", "audit", "usage", "report", "verify"}
+)
 _GATHERED = {
     "pages": _PAGES,
-    "all": _PAGES | {"token", "introspect", "revoke", "device_authorization", "userinfo", "audit", "usage", "report"},
+    "all": _PAGES
+    | {"token", "introspect", "revoke", "device_authorization", "userinfo", "audit", "usage", "report", "verify"},
 }
 
 

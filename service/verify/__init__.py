@@ -1,0 +1,1 @@
+"""Forward authentication: a gateway asks for each request whether it may pass."""
