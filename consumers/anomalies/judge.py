@@ -13,7 +13,7 @@ from consumers.anomalies.findings import Findings, Open, Told
 from schema.envelope import Fact
 from schema.events import AnomalyAcknowledged, Event
 
-VERSION = 3
+VERSION = 4
 """Raise it when what the rules keep changes its meaning: they learn anew then, from the journal."""
 
 _FORGET_EVERY = 4_096

@@ -27,8 +27,9 @@ class Manners(NamedTuple):
     """How newcomers are judged. Spans are in seconds.
 
     Within `warm` of a client's first event all are known. For `settle` old and new may go on together, but once `soon`
-    is over not the old more than `share` times as often. After `adopt` a newcomer is known, whatever was said of it. A
-    client with `wandering` newcomers in a month always has new ones.
+    is over not the old more than `share` times as often. After `adopt` a newcomer is known, whatever was said of it,
+    unless it was spoken of and then away for as long: it is new again. A client with `wandering` newcomers in a month
+    always has new ones.
     """
 
     warm: float
@@ -78,6 +79,9 @@ class Habit(Kept):
             self._go_on(name, at)
             return False
         newcomer = self.pending.get(name)
+        if newcomer is not None and newcomer.told and at - newcomer.trail.last > manners.adopt:
+            del self.pending[name]
+            newcomer = None
         if newcomer is None:
             return self._arrive(name, fact, at, manners)
         newcomer.trail.add(fact, at, manners.adopt, _KEPT)

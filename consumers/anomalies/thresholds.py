@@ -55,7 +55,7 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     shared_window: Span = 86_400
 
     burst_ratio: Share = 1.2
-    issuance_deviations: Share = 5.0
+    issuance_deviations: Share = 5.5
     introspection_deviations: Share = 4.0
     issuance_floor: Count = 14
     issuance_moment: Count = 60

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import ClassVar
+from uuid import UUID
 
 import msgspec
 
@@ -16,11 +17,16 @@ from schema.events import AccessRejected, Event, Severity, TokenIssued, TokenRef
 
 _QUARTER = 7_776_000.0
 _EVIDENCE = 10
+_GRANTS = 256
+_SOONEST, _LATEST = 0.5, 3.0
 _UNKNOWN = frozenset({"token_unknown", "token_malformed", "token_of_other_audience"})
 
 
 class _Client(Kept):
+    """`grants` are those that had a token of late, with when, the longest ago first."""
+
     COUNTS: ClassVar[tuple[str, ...]] = ("trail", "positions")
+    grants: dict[UUID, float] = msgspec.field(default_factory=dict)
     season: Season = msgspec.field(default_factory=Season)
     trail: Trail = msgspec.field(default_factory=Trail)
     positions: list[int] = msgspec.field(default_factory=list)
@@ -66,7 +72,11 @@ class _Burst(Keyed[_Client]):
 
 
 class IssuanceBurst(_Burst):
-    """Tokens issued and refreshed."""
+    """Tokens issued and refreshed.
+
+    A grant that goes on is one thing, however long: that its token is renewed in time is not counted. Who refreshes
+    much sooner than the token's lifetime asks for, or comes back later, is. The latest 256 grants are known.
+    """
 
     name = "issuance_burst"
     types: frozenset[type[Event]] = frozenset({TokenIssued, TokenRefreshed})
@@ -83,7 +93,22 @@ class IssuanceBurst(_Burst):
 
     def observe(self, key: str, fact: Fact) -> Iterable[Signal]:
         """Count one token."""
-        return self._count(key, 1, "tokens", fact, self._measure)
+        return () if self._goes_on(key, fact) else self._count(key, 1, "tokens", fact, self._measure)
+
+    def _goes_on(self, key: str, fact: Fact) -> bool:
+        """Whether a grant's token is renewed about when its lifetime is over."""
+        event, at = fact.event, moment_of(fact.recorded_at)
+        if type(event) is TokenIssued and event.grant_type == "client_credentials":
+            return False
+        grants = self.recall(key, at).grants
+        before = grants.pop(fact.stream, None)
+        grants[fact.stream] = at
+        if len(grants) > _GRANTS:
+            del grants[next(iter(grants))]
+        if type(event) is not TokenRefreshed or before is None:
+            return False
+        lifetime = event.expires_at - event.issued_at
+        return _SOONEST * lifetime <= at - before <= _LATEST * lifetime
 
 
 class IntrospectionBurst(_Burst):

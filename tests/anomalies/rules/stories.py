@@ -380,6 +380,37 @@ def short_burst() -> History:
     return history.every(15, 60, history.token)
 
 
+def _evenings() -> History:
+    """An app in which somebody signs in each hour."""
+    history = History()
+    for number in range(9 * 24):
+        history.grant(number, f"person {number % 8}").wait(HOUR)
+    return history
+
+
+def refreshed_in_a_rush() -> History:
+    """A program refreshes one grant again and again, long before its tokens' ten minutes are over."""
+    history = _evenings()
+    return history.every(90, 60, lambda: history.refresh(1, "person 1"))
+
+
+def refresh_tokens_of_many() -> History:
+    """Refresh tokens that lay about for days are used, one after the other."""
+    history = _evenings()
+    for number in range(40):
+        history.refresh(number, f"person {number % 8}").wait(MINUTE)
+    return history
+
+
+def late_evening() -> History:
+    """Six people stay for three hours, and their apps refresh what has run out."""
+    history = _evenings()
+    for _ in range(15):
+        for number in range(6):
+            history.refresh(210 + number, f"person {number}").wait(2 * MINUTE)
+    return history
+
+
 def deploy() -> History:
     """All hosts restart at once; then everything is as before."""
     history = settled(hourly=12)
@@ -676,7 +707,7 @@ ATTACKS: dict[str, tuple[Story, ...]] = {
     "slow_guessing": (guessed_slowly, account_guessed_slowly, sprayed_slowly),
     "scope_probing": (probed, probed_slowly),
     "new_scope": (asks_for_more, asks_for_more_once),
-    "issuance_burst": (burst, small_burst, short_burst, at_night),
+    "issuance_burst": (*(burst, small_burst, short_burst, at_night, refreshed_in_a_rush, refresh_tokens_of_many),),
     "introspection_burst": (fetched, fetched_patiently, asked_about_nothing),
     "dormant_client": (woke, woke_at_home),
     "new_network": (stolen, stolen_by_a_lookalike),
@@ -703,6 +734,7 @@ INNOCENT: tuple[Story, ...] = (
     wrong_setting,
     given_more,
     young_client_asks,
+    late_evening,
     deploy,
     restart,
     books_closed,
