@@ -50,7 +50,11 @@ class _Burst(Keyed[_Client]):
 
     def _count(self, key: str, weight: int, what: str, fact: Fact, measure: Measure) -> Iterable[Signal]:
         at = moment_of(fact.recorded_at)
-        client = self.recall(key, at)
+        return self._add(self.recall(key, at), at, key, weight, what, fact, measure)
+
+    def _add(
+        self, client: _Client, at: float, key: str, weight: int, what: str, fact: Fact, measure: Measure
+    ) -> Iterable[Signal]:
         client.positions.append(fact.position)
         if len(client.positions) > _EVIDENCE:
             del client.positions[0]
@@ -93,22 +97,24 @@ class IssuanceBurst(_Burst):
 
     def observe(self, key: str, fact: Fact) -> Iterable[Signal]:
         """Count one token."""
-        return () if self._goes_on(key, fact) else self._count(key, 1, "tokens", fact, self._measure)
+        at = moment_of(fact.recorded_at)
+        client = self.recall(key, at)
+        return () if _goes_on(client.grants, fact, at) else self._add(client, at, key, 1, "tokens", fact, self._measure)
 
-    def _goes_on(self, key: str, fact: Fact) -> bool:
-        """Whether a grant's token is renewed about when its lifetime is over."""
-        event, at = fact.event, moment_of(fact.recorded_at)
-        if type(event) is TokenIssued and event.grant_type == "client_credentials":
-            return False
-        grants = self.recall(key, at).grants
-        before = grants.pop(fact.stream, None)
-        grants[fact.stream] = at
-        if len(grants) > _GRANTS:
-            del grants[next(iter(grants))]
-        if type(event) is not TokenRefreshed or before is None:
-            return False
-        lifetime = event.expires_at - event.issued_at
-        return _SOONEST * lifetime <= at - before <= _LATEST * lifetime
+
+def _goes_on(grants: dict[UUID, float], fact: Fact, at: float) -> bool:
+    """Whether a grant's token is renewed about when its lifetime is over. The grant is now the latest of `grants`."""
+    event = fact.event
+    if type(event) is TokenIssued and event.grant_type == "client_credentials":
+        return False
+    before = grants.pop(fact.stream, None)
+    grants[fact.stream] = at
+    if len(grants) > _GRANTS:
+        del grants[next(iter(grants))]
+    if type(event) is not TokenRefreshed or before is None:
+        return False
+    lifetime = event.expires_at - event.issued_at
+    return _SOONEST * lifetime <= at - before <= _LATEST * lifetime
 
 
 class IntrospectionBurst(_Burst):
