@@ -85,7 +85,8 @@ class PostgresHold:
     async def reached(self) -> None:
         """Return once an append waits for the row."""
         async with asyncio.timeout(60):
-            while not await self._owner.fetchval(
+            # Within a transaction, which this is, Postgres shows what it saw first until it is told to look again.
+            while await self._owner.execute("SELECT pg_stat_clear_snapshot()") and not await self._owner.fetchval(
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%journal.append%'"
                 " AND datname = current_database()"
             ):
