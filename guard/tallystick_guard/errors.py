@@ -30,7 +30,7 @@ class Refused(GuardError):
 
     `error` is a code of RFC 6750 section 3.1 or RFC 9470 section 3, empty where no token came: then the challenge says
     the scheme alone. `reason` is for the log and the audit, never for the caller. `access` is there where the token was
-    good and not enough; `presented` is the token's id and client as far as its signature was proven.
+    good, and not enough or revoked.
     """
 
     error: str
@@ -75,11 +75,8 @@ class Unavailable(GuardError):
 
 def body_of(error: GuardError) -> bytes:
     """The answer's body: a problem (RFC 9457), with the error code where there is one."""
-    body = {"type": "about:blank", "title": _TITLES[error.status], "status": error.status}
-    if isinstance(error, Refused) and not error.error:
-        body["detail"] = "An access token is needed."
-    else:
-        body["detail"] = error.description
+    title, status = _TITLES[error.status], error.status
+    body = {"type": "about:blank", "title": title, "status": status, "detail": error.description}
     if isinstance(error, Refused) and error.error:
         body["error"] = error.error
     return json.dumps(body).encode()

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -21,7 +17,6 @@ from tallystick_guard.access import NOTHING_MORE, Access, Needs
 from tallystick_guard.errors import (
     INSUFFICIENT_AUTHENTICATION,
     INSUFFICIENT_SCOPE,
-    INVALID_REQUEST,
     INVALID_TOKEN,
     Refused,
     Unavailable,
@@ -29,7 +24,9 @@ from tallystick_guard.errors import (
 from tallystick_guard.introspection import Introspection
 from tallystick_guard.jwt_tokens import NOT_VALID, bad_token
 from tallystick_guard.keys import IssuerKeys
+from tallystick_guard.metadata import metadata_address
 from tallystick_guard.report import Reporter
+from tallystick_guard.request import Scope, presented, told
 from tallystick_guard.revocations import Revocations
 
 if TYPE_CHECKING:
@@ -37,18 +34,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Scope = Mapping[str, Any]
-"""A request as ASGI tells of it: `type`, `method`, `path`, `headers`, `query_string`, `client`."""
-
 WhenCutOff = Literal["introspect", "accept", "refuse"]
 
 _DOTS = 2  # of a JWS in compact form
-_LONGEST = 8_192
-_QUERY_TOKEN = re.compile(rb"(?:^|&)access_token(?:=|&|$)", re.ASCII)
-_TEXT = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _SHOWN = 200
 _LONGEST_SCOPE = 2_048
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(slots=True)
@@ -98,7 +88,7 @@ class Guard:
         self.issuer = issuer.rstrip("/")
         self.audience = audience
         self.realm = realm
-        self.resource_metadata = _metadata_address(audience)
+        self.resource_metadata = metadata_address(audience)
         self.revocations = Revocations(revocation_window, slack=leeway + 60.0)
         self._http = http or httpx.AsyncClient(timeout=timeout)
         self._keys = IssuerKeys(self.issuer, jwt_tokens.ALGORITHMS, self._http)
@@ -156,10 +146,9 @@ class Guard:
 
         Raises Refused, which is reported, or Unavailable.
         """
-        if not self._started:
-            self._begin()
+        self._begin()
         try:
-            token = presented(scope, needs)
+            token = presented(scope)
             digest = sha256(token.encode("ascii")).digest()
             known = self._known.get(digest)
             now = time.time()
@@ -179,9 +168,11 @@ class Guard:
         return access
 
     def _begin(self) -> None:
-        self._started = True
-        if self._live is not None:
-            self._live.start()
+        """Start, once, however often it is asked to."""
+        if not self._started:
+            self._started = True
+            if self._live is not None:
+                self._live.start()
 
     async def _check(self, token: str, digest: bytes, scope: Scope, now: float) -> _Known:
         """Verify a token that is not known, or not any more."""
@@ -200,7 +191,7 @@ class Guard:
     async def _ask(self, token: str, digest: bytes, scope: Scope) -> Access:
         if self._introspection is None:
             raise bad_token("token_malformed")
-        return await self._introspection.ask(token, digest, _told(scope))
+        return await self._introspection.ask(token, digest, told(scope))
 
     async def _check_live(self, token: str, digest: bytes, scope: Scope, known: _Known, now: float) -> None:
         """Refuse what was taken away; where that cannot be known, do what is to be done when cut off."""
@@ -225,94 +216,38 @@ class Guard:
         log.info("refused %s %r: %s", scope.get("method"), route or scope["path"], refused.reason)
         if self._reporter is None:
             return
-        access = refused.access
-        told: dict[str, Any] = {
+        access, sender = refused.access, told(scope)
+        rejection: dict[str, Any] = {
             "at": time.time(),
             "method": str(scope.get("method", ""))[:16],
             "route": (route or str(scope["path"]))[:_SHOWN],
             "reason": refused.reason,
             "status": refused.status,
             "required_scope": " ".join(sorted(refused.needs.scopes))[:_LONGEST_SCOPE],
-            "source_address": _source(scope),
-            "user_agent": _told(scope).get("user_agent"),
+            "source_address": sender.get("source_address"),
+            "user_agent": sender.get("user_agent"),
         }
         if access is not None:
-            told |= {
+            rejection |= {
                 "present_scope": " ".join(sorted(access.scopes))[:_LONGEST_SCOPE],
                 "client_id": access.client_id,
                 "token_id": access.token_id or None,
             }
-        self._reporter.put(told)
-
-
-def presented(scope: Scope, needs: Needs = NOTHING_MORE) -> str:
-    """The token of the `Authorization` header (RFC 6750 section 2.1), which is the only place where one counts.
-
-    Raises Refused: there is none, there are two, or one is part of the address (RFC 9700 section 4.3.2).
-    """
-    found: bytes | None = None
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            if found is not None:
-                raise Refused(INVALID_REQUEST, "two_authorizations", "There are two Authorization headers.", needs)
-            found = value
-    query: bytes = scope.get("query_string", b"")
-    if query and _QUERY_TOKEN.search(query):
-        raise Refused(INVALID_REQUEST, "token_in_query", "The access token must not be part of the address.", needs)
-    scheme, _, token = (found or b"").decode("latin-1").partition(" ")
-    if scheme.lower() != "bearer":
-        raise Refused("", "no_token", "An access token is needed.", needs)
-    token = token.strip(" ")
-    if not token:
-        raise Refused("", "no_token", "An access token is needed.", needs)
-    if len(token) > _LONGEST or not _TEXT.fullmatch(token):
-        raise bad_token("token_malformed")
-    return token
+        self._reporter.put(rejection)
 
 
 def _check_enough(access: Access, needs: Needs, now: float) -> None:
     """Raise Refused unless the rights are what is needed."""
     if not needs.scopes <= access.scopes:
         raise Refused(
-            INSUFFICIENT_SCOPE, "scope_missing", "The access token has not the scope that is needed.", needs, access
+            INSUFFICIENT_SCOPE, "scope_missing", "The access token has not the scope that is needed.", access=access
         )
     if not needs.roles <= access.roles:
-        raise Refused(INSUFFICIENT_SCOPE, "role_missing", "A role that is needed is missing.", needs, access)
+        raise Refused(INSUFFICIENT_SCOPE, "role_missing", "A role that is needed is missing.", access=access)
     if needs.acr and access.acr not in needs.acr:
-        raise Refused(INSUFFICIENT_AUTHENTICATION, "acr_too_low", "A stronger sign-in is needed.", needs, access)
+        raise Refused(INSUFFICIENT_AUTHENTICATION, "acr_too_low", "A stronger sign-in is needed.", access=access)
     if needs.max_age is not None and (access.auth_time is None or now - access.auth_time > needs.max_age):
-        raise Refused(INSUFFICIENT_AUTHENTICATION, "sign_in_too_old", "A more recent sign-in is needed.", needs, access)
-
-
-def _told(scope: Scope) -> dict[str, str]:
-    """What introspection is told of who presents a token: a request parameter each (docs/http-api.md)."""
-    told = {}
-    source = _source(scope)
-    if source is not None:
-        told["source_address"] = source
-    for name, value in scope["headers"]:
-        if name == b"user-agent":
-            told["user_agent"] = _CONTROLS.sub(" ", value.decode("latin-1")[:_SHOWN])
-    return told
-
-
-def _source(scope: Scope) -> str | None:
-    """The caller's address without a zone (RFC 4007); None where the server has none, or what is none."""
-    client = scope.get("client")
-    try:
-        return str(ip_address(str(client[0]).partition("%")[0])) if client else None
-    except ValueError:
-        return None
-
-
-def _metadata_address(audience: str) -> str | None:
-    """Where the metadata of a protected resource is, whose audience is an address (RFC 9728 section 3.1)."""
-    parts = urlsplit(audience)
-    if parts.scheme not in {"http", "https"}:
-        return None
-    path = "" if parts.path == "/" else parts.path
-    query = f"?{parts.query}" if parts.query else ""
-    return f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{path}{query}"
+        raise Refused(INSUFFICIENT_AUTHENTICATION, "sign_in_too_old", "A more recent sign-in is needed.", access=access)
 
 
 def _live(url: str, revocations: Revocations) -> Live:

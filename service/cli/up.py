@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import psycopg
@@ -20,12 +21,15 @@ from service.cli.access_output import print_secrets
 from service.cli.hints import hints
 from service.embedded.errors import EmbeddedError
 from service.embedded.listener import reachable_host
-from service.embedded.product import DatabaseUrls, Plan, TlsPaths, run
+from service.embedded.product import DatabaseUrls, Plan, run
 from service.journal.migrate import MigrationError, migrate
 from service.journal.port import JournalError
 from service.keys.master import MasterKeyError
 from service.keys.material import UnwrapError
 from service.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from service.http.tls import TlsFiles
 
 APP_ROLE = "tallystick_app"
 ANALYST_ROLE = "tallystick_analyst"
@@ -73,7 +77,7 @@ async def _until_signalled(plan: Plan) -> None:
     await run(plan, stop)
 
 
-def _certificate(settings: Settings, home: Path, host: str, *, self_signed: bool) -> Callable[[], TlsPaths | None]:
+def _certificate(settings: Settings, home: Path, host: str, *, self_signed: bool) -> Callable[[], TlsFiles | None]:
     """What gives the certificate to speak HTTPS by, which must be one that can be used. Raises EmbeddedError or
     SettingsError.
     """
@@ -84,12 +88,12 @@ def _certificate(settings: Settings, home: Path, host: str, *, self_signed: bool
     if given is not None and self_signed:
         raise EmbeddedError("--tls-self-signed and TALLYSTICK_TLS_CERTIFICATE are two certificates: take one")
 
-    def certificate() -> TlsPaths | None:
+    def certificate() -> TlsFiles | None:
         files = signed_by_itself(home / "tls", reachable_host(host)) if self_signed else given
         if files is None:
             return None
         files.context()
-        return TlsPaths(files.certificate.resolve(), files.key.resolve())
+        return TlsFiles(files.certificate.resolve(), files.key.resolve())
 
     return certificate
 
@@ -100,7 +104,7 @@ def _plan(
     address: tuple[str, int],
     workers: int,
     access: Path | None,
-    certificate: Callable[[], TlsPaths | None],
+    certificate: Callable[[], TlsFiles | None],
 ) -> Plan:
     return Plan(
         home=home,

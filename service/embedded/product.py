@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from service.embedded.files import LogFile, make_private_dir, told
 from service.embedded.home import Home, RunInfo, Secrets
@@ -20,6 +20,9 @@ from service.embedded.nats import Nats
 from service.embedded.postgres import Postgres
 from service.embedded.programs import Program, Register
 from service.embedded.supervisor import Managed, Supervisor, until_first
+
+if TYPE_CHECKING:
+    from service.http.tls import TlsFiles
 
 TRIM_INTERVAL = 60.0
 WORKER_RANK, ROLE_RANK = 0, 1
@@ -31,13 +34,6 @@ class DatabaseUrls(NamedTuple):
     owner: str
     service: str
     analyst: str | None
-
-
-class TlsPaths(NamedTuple):
-    """A certificate with its chain, and its key."""
-
-    certificate: Path
-    key: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +56,7 @@ class Plan:
     owner_database_url: str | None
     nats_url: str | None
     issuer: str | None
-    tls: Callable[[], TlsPaths | None]
+    tls: Callable[[], TlsFiles | None]
     worker: Callable[[int], Sequence[str]]
     roles: Mapping[str, Sequence[str]]
     migrate: Callable[[DatabaseUrls], None]

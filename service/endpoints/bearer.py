@@ -53,6 +53,14 @@ async def active_token(core: Core, text: str) -> tuple[FoundToken, Token]:
         ) from None
 
 
+def check_audience(found: FoundToken, token: Token, audience: str) -> None:
+    """Raise InvalidToken for a token that is for another resource."""
+    if token.audience != audience:
+        raise InvalidToken(
+            "token_of_other_audience", "The access token is for another resource.", token_id=found.token_id
+        )
+
+
 def check_active(core: Core, found: FoundToken) -> Token:
     """The token that was found, if it is active by what is folded here. Raises TokenNotActive."""
     token = found.grant.tokens.get(found.number)

@@ -86,20 +86,18 @@ class HttpRequest:
 
     async def form_body(self, max_body: int) -> bytes:
         """The form as it was sent. Raises InvalidRequest or MethodNotAllowed."""
-        if self.method != "POST":
-            raise MethodNotAllowed
-        media_type = self.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        if media_type != _FORM:
-            raise InvalidRequest("wrong_content_type", "The request must be application/x-www-form-urlencoded.")
-        return await self._body(max_body)
+        return await self._body_of(_FORM, max_body)
 
     async def json_body(self, max_body: int) -> bytes:
         """The body as it was sent, which is said to be JSON. Raises InvalidRequest or MethodNotAllowed."""
+        return await self._body_of(_JSON, max_body)
+
+    async def _body_of(self, wanted: bytes, max_body: int) -> bytes:
         if self.method != "POST":
             raise MethodNotAllowed
         media_type = self.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        if media_type != _JSON:
-            raise InvalidRequest("wrong_content_type", "The request must be application/json.")
+        if media_type != wanted:
+            raise InvalidRequest("wrong_content_type", f"The request must be {wanted.decode()}.")
         return await self._body(max_body)
 
     async def _body(self, max_body: int) -> bytes:

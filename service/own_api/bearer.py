@@ -19,6 +19,7 @@ from service.endpoints.bearer import (
     active_token,
     challenged,
     check_active,
+    check_audience,
     no_token,
     refuse_in_query,
     token_in_header,
@@ -81,10 +82,7 @@ async def authorize(exchange: Exchange, scope: str) -> Caller:
     exchange.acts_as(token.client_id)
     if person is not None:
         exchange.acts_for(person.subject)
-    if token.audience != OWN_API:
-        raise InvalidToken(
-            "token_of_other_audience", "The access token is for another resource.", token_id=found.token_id
-        )
+    check_audience(found, token, OWN_API)
     if scope not in token.scope.split(" "):
         raise InsufficientScope(
             "scope_missing", f"The access token has not the scope {scope}.", detail=scope, token_id=found.token_id

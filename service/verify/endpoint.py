@@ -14,10 +14,10 @@ import time
 from litestar.types import ASGIApp
 
 from projections.grants import Token
-from service.endpoints.bearer import active_token, challenged, no_token, token_in_header
+from service.endpoints.bearer import active_token, challenged, check_audience, no_token, token_in_header
 from service.endpoints.core import Core
 from service.endpoints.exchange import Exchange, endpoint_of
-from service.errors import InsufficientScope, InvalidRequest, InvalidToken, Rejection
+from service.errors import InsufficientScope, InvalidRequest, Rejection
 from service.http.problem import PROBLEM_ANSWERS, problem_refusal
 from service.http.query import Query, bad_parameter, read_query
 from service.http.request import every_field
@@ -62,10 +62,7 @@ def _check(
     found: FoundToken, token: Token, held: frozenset[str], audience: str, scopes: frozenset[str], roles: frozenset[str]
 ) -> None:
     """Raise InvalidToken or InsufficientScope unless the token is enough."""
-    if token.audience != audience:
-        raise InvalidToken(
-            "token_of_other_audience", "The access token is for another resource.", token_id=found.token_id
-        )
+    check_audience(found, token, audience)
     missing = sorted(scopes - frozenset(token.scope.split(" ")))
     if missing:
         raise _insufficient("scope_missing", scopes, missing, found)
@@ -133,7 +130,8 @@ def _words(query: Query, name: str) -> frozenset[str]:
 
 def _max_age(query: Query) -> int:
     (text,) = query.get("max_age", ("0",))
-    if not (text.isascii() and text.isdecimal() and int(text[:9]) <= _LONGEST_AGE and len(text) <= len("3600")):
+    digits = text.isascii() and text.isdecimal() and len(text) <= len(str(_LONGEST_AGE))
+    if not digits or int(text) > _LONGEST_AGE:
         raise bad_parameter("max_age", f"is not a number of seconds up to {_LONGEST_AGE}")
     return int(text)
 

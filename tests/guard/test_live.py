@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -113,6 +114,20 @@ async def test_guard_that_starts_later_knows_what_was_revoked_before(stage: Stag
     await until(lambda: relays_have(stage.relays, stage.api.world.core))
     async with stage.guard() as guard:
         assert [await is_refused(guard, token) for token, _ in tokens] == [True] * 3
+
+
+async def test_guard_that_is_started_twice_follows_once(stage: Stage) -> None:
+    """As by the middleware and by the application's own lifespan; closed, it follows no more."""
+    async with stage.guard() as guard:
+        await guard.start()
+        await guard.authorize(request((await stage.token())[0]))
+        assert followers() == 1
+    assert followers() == 0
+
+
+def followers() -> int:
+    """How many tasks follow the stream for a guard."""
+    return sum(task.get_name() == "tallystick-guard-live" and not task.done() for task in asyncio.all_tasks())
 
 
 async def test_client_takes_its_tokens_along_and_back(stage: Stage) -> None:
