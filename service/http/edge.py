@@ -7,6 +7,7 @@ headers by which browsers take it for no more than it is.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -57,6 +58,7 @@ def _may_be_plain(scope: Scope, *, local: bool) -> bool:
     return scope["path"] in _PROBED or (local and (peer is None or _is_loopback(peer[0])))
 
 
+@lru_cache(maxsize=4_096)
 def _is_loopback(text: str) -> bool:
     try:
         address = ip_address(text)
