@@ -46,6 +46,7 @@ _DONE = {
     "introspect": (),
     "revoke": (["token.revoked"], ["grant.revoked"]),
 }
+_BEHIND = {"token.source_observed", "usage.recorded"}
 _REUSED = ["token.reuse_detected", "grant.revoked"]
 
 
@@ -187,10 +188,12 @@ class World:
         raw = [(name.encode(), value.encode("latin-1")) for name, value in sent.items()]
         response = await self.http.request(method, path, data=form, content=content, headers=raw)
         events = await self.core.journal.read(before, 100)
-        answer = Answer(response.status_code, response.headers, response.content, events)
+        self.check_no_secret(events)
+        # What is observed is journalled behind the answer, sooner or later; it is no event of the request.
+        of_request = [event for event in events if event.type not in _BEHIND]
+        answer = Answer(response.status_code, response.headers, response.content, of_request)
         if received:
             self._check_receipt(_NAMES[path], answer)
-        self.check_no_secret(events)
         return answer
 
     async def issue(self, party: Party, **form: str) -> str:
