@@ -6,6 +6,7 @@ Each worker folds them of all workers, so that an attacker gains nothing by goin
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 from projections.recent_times import RecentTimes
 from schema import events
@@ -51,6 +52,7 @@ class LoginFailures:
             self._sources.add(network_of(fact.source), moment)
 
 
+@lru_cache(maxsize=65_536)
 def network_of(source: str) -> str:
     """What counts as one source: an IPv4 address, or the /64 network of an IPv6 one (RFC 4291 section 2.5.1)."""
     try:

@@ -585,6 +585,39 @@ class AccessRejected(Event, frozen=True, kw_only=True):
     rejected_at: int | None = None
 
 
+class ThrottledRequests(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests were refused at one endpoint for one reason.
+
+    `status` is what they were answered: 429 where that was for the limit, else what each of them was answered for a
+    reason of its own, when there were too many refusals to journal one by one.
+    """
+
+    endpoint: str
+    error: str
+    reason: str
+    status: int
+    count: int
+
+
+class AccessThrottled(Event, frozen=True, kw_only=True):
+    """Requests passed a limit within one window of time. They have no event of their own: this one counts them.
+
+    `limit` is the limit that they passed. Whose it was: `network` is a source address, or the /64 network of an IPv6
+    one; all three are null where the limit is for everybody, or the callers were too many to be told one by one.
+    `count` is the sum of `requests`, which names the most frequent kinds.
+    """
+
+    TYPE: ClassVar[str] = "access.throttled"
+    limit: str
+    window_starts_at: int
+    window_seconds: int
+    count: int
+    network: str | None = None
+    client_id: str | None = None
+    account: str | None = None
+    requests: tuple[ThrottledRequests, ...] = ()
+
+
 # --- how tokens are used ----------------------------------------------------------------------------------
 
 AGE_BOUNDS = (60, 300, 600, 1_800, 3_600, 14_400)
@@ -827,6 +860,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         DeviceDenied,
         DeviceRedeemed,
         AccessRejected,
+        AccessThrottled,
         UsageRecorded,
         TokenSourceObserved,
         AuditRead,

@@ -7,11 +7,12 @@ import contextlib
 import logging
 import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
 from projections.state import WorkerState
+from schema.envelope import Fact
 from service.accounts.passwords import Passwords
 from service.accounts.vault import TotpVault
 from service.anomalies.role import make_partitions
@@ -20,8 +21,9 @@ from service.client_auth.assertion import AssertionVerifier
 from service.client_auth.authenticate import Authenticator
 from service.device.polls import forget_devices
 from service.endpoints.core import Core
-from service.endpoints.health import note_gauges
+from service.endpoints.gauges import Gauges
 from service.http.app import create_app
+from service.http.connections import Connections
 from service.http.server import serve
 from service.http.tls import TlsFiles
 from service.journal.follow import Follower
@@ -32,6 +34,8 @@ from service.keys.manage import KeyManager, read_keys
 from service.keys.master import MasterKeyError, load_keys
 from service.keys.ring import KeyRing
 from service.keys.vault import Vault
+from service.limits.limits import Limits
+from service.limits.sharing import forget_buckets
 from service.oidc.backchannel import Backchannel
 from service.own_api.ensure import ensure_own_api
 from service.parts import Part, run_parts
@@ -39,6 +43,7 @@ from service.projecting.role import run_projections
 from service.sessions.aftermath import Aftermath
 from service.settings import Settings, SettingsError
 from service.sign_in.recall import recall_login_failures
+from service.telemetry.commits import CommittedEvents
 from service.telemetry.metrics import Metrics, committed
 from service.telemetry.tracing import Tracing
 from service.tokens.digest import Digester
@@ -99,12 +104,18 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
     failures_kept = max(settings.login_failures_per_account, settings.login_failures_per_source)
     state = WorkerState(settings.grant_cache_limit, settings.session_cache_limit, failures_kept)
     follower = Follower(url, state, uuid.uuid4(), settings.staleness_bound)
+    counted = CommittedEvents()
+
+    def fold_and_count(facts: Sequence[Fact]) -> None:
+        follower.committed(facts)
+        counted.count(facts)
+
     journal = PostgresJournal(
         url,
         deadline=settings.commit_deadline,
         limit=settings.commit_queue_limit,
         batch=settings.commit_batch_limit,
-        on_committed=follower.committed,
+        on_committed=fold_and_count,
         on_commit=committed,
     )
     await journal.start()
@@ -151,10 +162,12 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
         introspections=IntrospectionCounts(journal, settings.usage_interval),
         observer=Observer(journal, state.token_sources),
         audit=AuditStreams(url, settings),
+        limits=Limits(settings, journal, metrics),
     )
     chores = (
         asyncio.create_task(_keep_gauges(core), name="gauges"),
         asyncio.create_task(core.introspections.run(), name="introspection-counts"),
+        asyncio.create_task(core.limits.run(), name="limits"),
     )
     try:
         yield core
@@ -164,6 +177,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
         await core.audit.stop()
         await core.observer.stop()
         await core.introspections.record()
+        await core.limits.keep_in_step()
         await core.backchannel.stop()
         await follower.stop()
         await journal.stop()
@@ -174,10 +188,11 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
 async def run_worker(settings: Settings, listener: socket.socket) -> None:
     """Serve HTTP on a bound socket until SIGINT or SIGTERM. Raises as `open_worker` does."""
     tls = TlsFiles.of(settings)
+    connections = Connections.of(settings)
     async with open_worker(settings) as core:
         aftermath = asyncio.create_task(Aftermath(core).run(), name="sessions-aftermath")
         try:
-            await serve(create_app(core), listener, tls=tls, on_stop=core.audit.close)
+            await serve(create_app(core), listener, tls=tls, connections=connections, on_stop=core.audit.close)
         finally:
             aftermath.cancel()
             await asyncio.gather(aftermath, return_exceptions=True)
@@ -240,10 +255,12 @@ async def do_chores(journal: PostgresJournal, keys: KeyManager) -> None:
     await journal.fetch("SELECT journal.ensure_partitions(3)")
     await journal.fetch("SELECT journal.forget_once()")
     await forget_devices(journal)
+    await forget_buckets(journal)
     await keys.do_what_is_due()
 
 
 async def _keep_gauges(core: Core) -> None:
+    gauges = Gauges(core)
     while True:
-        await note_gauges(core)
+        await gauges.note()
         await asyncio.sleep(_GAUGE_SECONDS)

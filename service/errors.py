@@ -13,6 +13,7 @@
     ├── ExpiredToken          400 expired_token (the same)
     ├── AccessDenied          400 access_denied (RFC 6749 section 4.1.2.1, RFC 8628 section 3.5)
     ├── TooManyAttempts       429 too_many_attempts, with Retry-After
+    ├── TooManyRequests       429 too_many_requests, with Retry-After and RateLimit; counted, not journalled
     ├── TooBusy               503 temporarily_unavailable, with Retry-After
     ├── RequestNotSupported …  what a client is told by way of the browser (RFC 6749 section 4.1.2.1, OpenID Connect
     │                         Core section 3.1.2.6); see the end of this module
@@ -150,6 +151,13 @@ class TooManyAttempts(Rejection):
     def __init__(self, reason: str, description: str, retry_after: int, *, detail: str | None = None) -> None:
         super().__init__(reason, description, detail=detail)
         self.headers = ((b"retry-after", str(retry_after).encode()),)
+
+
+class TooManyRequests(Rejection):
+    """The caller is over a limit. It is counted (`access.throttled`), and has no event of its own."""
+
+    error = "too_many_requests"
+    status = 429
 
 
 class TooBusy(Rejection):

@@ -20,6 +20,8 @@ PREFIX = "TALLYSTICK_"
 ANOMALY_PREFIX = f"{PREFIX}ANOMALY_"
 
 Seconds = Annotated[float, Meta(gt=0, le=3_600)]
+Rate = Annotated[float, Meta(ge=0, le=1_000_000)]
+Burst = Annotated[int, Meta(ge=1, le=10_000_000)]
 SigningAlgorithm = Literal["ES256", "EdDSA", "RS256", "PS256"]
 SessionEndRevokes = Literal["online", "all", "none"]
 
@@ -97,7 +99,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     insecure_http: bool = False
     hsts_max_age: Annotated[int, Meta(ge=0)] = 31_536_000
 
+    source_rate: Rate = 20.0
+    source_burst: Burst = 400
+    client_rate: Rate = 200.0
+    client_burst: Burst = 2_000
+    account_rate: Rate = 2.0
+    account_burst: Burst = 100
+    global_rate: Rate = 0.0
+    global_burst: Burst = 10_000
+    refusal_rate: Rate = 10.0
+    refusal_burst: Burst = 500
+    throttle_hold: Annotated[float, Meta(ge=0, le=60)] = 0.5
+    throttle_window: Annotated[int, Meta(ge=1, le=3_600)] = 60
+
+    max_header: Annotated[int, Meta(ge=4_096, le=1_048_576)] = 32_768
     max_body: Annotated[int, Meta(ge=1_024)] = 65_536
+    header_timeout: Seconds = 10.0
+    body_timeout: Seconds = 30.0
+    connections_limit: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    connections_per_source: Annotated[int, Meta(ge=0, le=1_000_000)] = 256
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def __repr__(self) -> str:

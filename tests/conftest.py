@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -22,6 +23,8 @@ hypothesis.settings.load_profile("tallystick")
 
 NEVER = 3_600
 """Seconds: a test that wants introspections recorded says when, so that no other sees an event that it did not make."""
+UNLIMITED: dict[str, Any] = dict.fromkeys(("source_rate", "client_rate", "account_rate", "refusal_rate"), 0.0)
+"""Settings of a worker that is asked more, and refuses more, than anybody may, except where limits are tested."""
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 
 
@@ -49,6 +52,7 @@ def settings(database: Database, servers: Servers) -> Settings:
         issuer=ISSUER,
         master_key=MASTER_KEY,
         usage_interval=NEVER,
+        **UNLIMITED,
     )
 
 

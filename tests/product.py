@@ -24,6 +24,8 @@ ACCESS = Path(__file__).with_name("access.yaml")
 CLIENTS = ("worker", "opaque-worker", "post-worker", "users-api", "payments-api")
 _READY = re.compile(r"ready (https?://\S+)")
 _START_SECONDS = 240.0
+_UNLIMITED = {f"TALLYSTICK_{limit}_RATE": "0" for limit in ("SOURCE", "CLIENT", "ACCOUNT", "REFUSAL")}
+"""Tests ask more than anybody may, except where limits are tested."""
 
 
 class Product:
@@ -43,7 +45,8 @@ class Product:
         self._workers = workers
         self._access = access
         self._arguments = tuple(arguments)
-        self._env = {key: value for key, value in os.environ.items() if not key.startswith("TALLYSTICK_")} | dict(env)
+        given = {key: value for key, value in os.environ.items() if not key.startswith("TALLYSTICK_")}
+        self._env = given | _UNLIMITED | dict(env)
         self._process: subprocess.Popen[bytes] | None = None
         self._log = home.parent / f"{home.name}.log"
         self._port = "0"

@@ -18,6 +18,7 @@ from schema.envelope import NO_CLIENT, Fact
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MINUTE = 60
 _INACTIVE = ("introspect", "inactive_token")
+_TOO_MANY = 429
 _THROTTLED = frozenset({"slow_down", "too_many_attempts"})
 _REFRESHED = "refresh_token"
 _SHOWN_SOURCE = 64  # an address is shorter
@@ -121,6 +122,16 @@ def _rejected(page: Page, facts: Facts) -> None:
             page.sources[second - of_day, place, fact.source[:_SHOWN_SOURCE]] |= 1 << of_day // HOUR
 
 
+def _throttled(page: Page, facts: Facts) -> None:
+    for fact in facts:
+        throttled: Any = fact.event
+        for kind in throttled.requests:
+            what = "inactive" if (kind.endpoint, kind.error) == _INACTIVE else "rejected"
+            what = "throttled" if kind.status == _TOO_MANY else what
+            words = {"via": kind.endpoint, "error": kind.error, "reason": kind.reason}
+            page.count(_second(fact), what, throttled.client_id, **words, times=kind.count)
+
+
 def _introspected(page: Page, facts: Facts) -> None:
     counts = page.counts
     for fact in facts:
@@ -160,6 +171,7 @@ _COUNTED: dict[type[events.Event], Callable[[Page, Facts], None]] = {
     events.TokenRevoked: _token_revoked,
     events.GrantRevoked: _grant_revoked,
     events.AccessRejected: _rejected,
+    events.AccessThrottled: _throttled,
     events.UsageRecorded: _introspected,
     events.SessionStarted: _signed_in,
     events.SessionRenewed: _signed_in,

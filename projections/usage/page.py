@@ -81,10 +81,11 @@ class Page:
         error: str = "",
         reason: str = "",
         seconds: int = 0,
+        times: int = 1,
     ) -> None:
-        """Once more at that second."""
+        """So many times more at that second."""
         words = (what, client or NO_CLIENT, resource, scope, grant_type, via, error, reason, seconds)
-        self.counts[second - second % _MINUTE, words] += 1
+        self.counts[second - second % _MINUTE, words] += times
 
 
 @lru_cache(maxsize=65_536)

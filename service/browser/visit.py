@@ -58,11 +58,16 @@ class Visit:
             self._headers.append(browser_cookie(self.browser))
 
     async def open(self) -> None:
-        """Find out who is signed in, once the worker's state may answer. Raises JournalUnavailable."""
+        """Find out who is signed in, once the worker's state may answer.
+
+        Raises JournalUnavailable or TooManyRequests.
+        """
         await self.core.follower.ensure_fresh()
         self.signed_in = await self._find_session(self.request.cookies.get(SESSION))
         if self.signed_in is not None:
-            self.exchange.acts_for(self.signed_in.account.subject)
+            subject = self.signed_in.account.subject
+            self.exchange.acts_for(subject)
+            self.core.limits.admit_account(self.exchange.endpoint, subject)
 
     def query(self) -> dict[str, str]:
         """The query's parameters. Raises InvalidRequest."""

@@ -86,7 +86,7 @@ async def _look(visit: Visit, who: SignedIn, typed: str) -> DeviceRequest:
 
 
 async def _wrong_code(visit: Visit, typed: str, wrong: Rejection) -> Response:
-    appended = await visit.exchange.reject(wrong)
+    appended = await visit.exchange.journal(wrong)
     await visit.core.follower.folded(appended.last)
     return _code_page(visit, typed, wrong.description, wrong.status)
 

@@ -15,6 +15,7 @@ from service.journal.follow import Follower
 from service.journal.load import StreamLoader
 from service.journal.postgres import PostgresJournal
 from service.keys.ring import KeyRing
+from service.limits.limits import Limits
 from service.oidc.backchannel import Backchannel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -51,3 +52,4 @@ class Core(NamedTuple):
     introspections: IntrospectionCounts
     observer: Observer
     audit: AuditStreams
+    limits: Limits

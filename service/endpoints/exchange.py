@@ -1,7 +1,7 @@
 """One request on its way through an OAuth endpoint, and how every such endpoint answers.
 
 Promise 1 lives here: a refusal is answered only after its event is committed, and what cannot be committed is
-answered 503.
+answered 503. Where there are too many, refusals are counted, and the counts are the event (`service/limits`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from schema.streams import new_stream
 from service.client_auth.authenticate import AuthenticatedClient
 from service.client_auth.credentials import claimed_client, present
 from service.endpoints.core import Core
-from service.errors import InvalidClient, Rejection
+from service.errors import InvalidClient, Rejection, TooManyRequests
 from service.http.request import HttpRequest, parse_fields
 from service.http.response import JSON_ANSWERS, Answers, Sendable
 from service.journal.port import AlreadyUsed, Append, Appended, JournalUnavailable, SingleUse, VersionConflict
+from service.limits.windows import What
 from service.printable import printable
 
 log = logging.getLogger(__name__)
@@ -30,12 +31,18 @@ log = logging.getLogger(__name__)
 _RETRY_AFTER = 1
 _SHOWN_CLIENT = 64
 _NO_CLIENT = "_"
+_UNLIMITED = "introspect"
+"""Where a client that proved who it is may ask as often as it likes: each request of its own users may need it."""
+_PROVING = frozenset({"token", "revoke", "userinfo", "verify"})
+"""Where success proves something of whoever asked, if only that it has a token."""
+_REFUSED_FROM = 400
 
 
 class Exchange:
     """A request, and who it is from as far as that is known by now.
 
     `client_id` is the registered client that it claims to be from; it is the actor of an event only once it is proven.
+    `proven` is whether a client, a person or a token stands behind it, `over_limit` whether it is one too many.
     """
 
     def __init__(self, core: Core, endpoint: str, request: HttpRequest) -> None:
@@ -43,7 +50,10 @@ class Exchange:
         self.endpoint = endpoint
         self.request = request
         self.client_id: str | None = None
+        self.proven = False
+        self.over_limit = False
         self._actor = _NO_CLIENT
+        self._account: str | None = None
         self._form: Mapping[str, str] = {}
         self._once: SingleUse | None = None
 
@@ -65,16 +75,23 @@ class Exchange:
         """The context of the events that this request causes."""
         return self.request.context(actor=self._actor)
 
+    def proves_nothing(self, status: int) -> bool:
+        """Whether the request, answered with that status, was let in and came of nobody who is known."""
+        return not (self.proven or self.over_limit or (self.endpoint in _PROVING and status < _REFUSED_FROM))
+
     def acts_for(self, subject: str) -> None:
         """From now on the actor of events is the person of an account."""
+        self._account = subject
         self._actor = f"account:{subject}"
+        self.proven = True
 
     def acts_as(self, client_id: str) -> None:
         """From now on the actor of events is a client that a token proved it to be from."""
         self.client_id = self._actor = client_id
+        self.proven = True
 
     def authenticate(self, form: Mapping[str, str]) -> AuthenticatedClient:
-        """The client that sent the request. Raises InvalidClient or InvalidRequest."""
+        """The client that sent the request. Raises InvalidClient, InvalidRequest or TooManyRequests."""
         credentials = present(self.request.headers.get(b"authorization"), form)
         claimed = self.core.authenticator.find(credentials)
         if claimed is not None:
@@ -82,6 +99,10 @@ class Exchange:
         caller = self.core.authenticator.authenticate(credentials, time.time())
         self._actor = caller.client.client_id
         self._once = caller.once
+        if caller.method != "none":
+            self.proven = True
+            if self.endpoint != _UNLIMITED:
+                self.core.limits.admit_client(self.endpoint, self._actor)
         return caller
 
     async def use_assertion(self) -> None:
@@ -105,15 +126,28 @@ class Exchange:
             self._once = once  # a refused append leaves no trace: the proof is still to be used up
             raise
 
-    async def reject(self, rejection: Rejection) -> Appended:
-        """Commit the event of a refusal, then count it.
+    async def reject(self, rejection: Rejection) -> Appended | None:
+        """Commit the event of a refusal, then count it; of too many refusals, count it alone, and return None.
 
         Raises InvalidClient when the proof of who asks was used before, which is then what to refuse, or
         JournalUnavailable.
         """
+        client_id = self._actor if self.proven and self._account is None else None
+        refused = What(self.endpoint, rejection.error, rejection.reason, rejection.status)
+        if self.core.limits.may_journal(refused, self.request.source, client_id=client_id, account=self._account):
+            return await self.journal(rejection)
+        await self.use_assertion()
+        self._count(rejection)
+        return None
+
+    async def journal(self, rejection: Rejection) -> Appended:
+        """The same whatever the limits, for refusals that decisions depend on. Raises as `reject` does."""
         appended = await self.append(new_stream(), 0, self._rejected(rejection))
-        self.core.metrics.rejected(self.endpoint, rejection.reason, self.client_id or _NO_CLIENT)
+        self._count(rejection)
         return appended
+
+    def _count(self, rejection: Rejection) -> None:
+        self.core.metrics.rejected(self.endpoint, rejection.reason, self.client_id or _NO_CLIENT)
 
     def _rejected(self, rejection: Rejection) -> AccessRejected:
         claimed = None
@@ -144,7 +178,11 @@ def endpoint_of(core: Core, name: str, steps: Steps, answers: Answers = JSON_ANS
         exchange = Exchange(core, name, HttpRequest(scope, receive))
         with core.tracing.request(name, exchange.request.trace):
             response = await _respond(exchange, steps, answers)
+        if exchange.proves_nothing(response.status):
+            core.limits.proved_nothing(exchange.request.source)
         core.metrics.answered(name, response.status, time.perf_counter() - began)
+        if exchange.over_limit:
+            await core.limits.hold()
         await response.send(send)
 
     return endpoint
@@ -153,7 +191,11 @@ def endpoint_of(core: Core, name: str, steps: Steps, answers: Answers = JSON_ANS
 async def _respond(exchange: Exchange, steps: Steps, answers: Answers) -> Sendable:
     try:
         try:
+            exchange.core.limits.admit(exchange.endpoint, exchange.request.source)
             return await steps(exchange)
+        except TooManyRequests as refused:
+            exchange.over_limit = True
+            return answers.refusal(refused)
         except Rejection as rejection:
             return answers.refusal(await _refused(exchange, rejection))
     except JournalUnavailable as error:

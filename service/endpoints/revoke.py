@@ -40,7 +40,8 @@ async def revoke(exchange: Exchange) -> Response:
         last = await end(exchange, caller, text)
     except TokenNotActive as nothing_to_do:
         # It may have been revoked a moment ago by another request that is still waiting for the other workers.
-        last = (await exchange.reject(nothing_to_do)).last
+        appended = await exchange.reject(nothing_to_do)
+        last = await exchange.core.journal.head() if appended is None else appended.last
     else:
         exchange.core.metrics.revoked(caller.client_id)
     await exchange.core.follower.settled(last)

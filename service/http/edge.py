@@ -7,8 +7,6 @@ headers by which browsers take it for no more than it is.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from ipaddress import ip_address
 from typing import Any
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,6 +14,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from service.endpoints.core import Core
 from service.endpoints.exchange import Exchange, endpoint_of
 from service.errors import InvalidRequest
+from service.http.addresses import is_loopback
 from service.http.problem import PROBLEM_ANSWERS
 from service.http.proxies import Proxies
 from service.http.response import Header, Sendable
@@ -55,16 +54,7 @@ async def _refuse(_: Exchange) -> Sendable:
 def _may_be_plain(scope: Scope, *, local: bool) -> bool:
     """`local` is false for what came through a proxy: that is not from this machine, whatever address it tells."""
     peer: Any = scope.get("client")
-    return scope["path"] in _PROBED or (local and (peer is None or _is_loopback(peer[0])))
-
-
-@lru_cache(maxsize=4_096)
-def _is_loopback(text: str) -> bool:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+    return scope["path"] in _PROBED or (local and (peer is None or is_loopback(peer[0])))
 
 
 def _transport_security(max_age: int) -> tuple[Header, ...]:

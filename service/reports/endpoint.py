@@ -20,6 +20,7 @@ from service.endpoints.exchange import Exchange, endpoint_of
 from service.http.query import bad_parameter
 from service.http.response import Response, answer
 from service.journal.port import Append, VersionConflict
+from service.limits.windows import What
 from service.own_api.bearer import Caller, authorize, own_api_answers
 from service.own_api.scopes import ACCESS_REPORT
 from service.printable import printable
@@ -57,7 +58,7 @@ async def take_report(exchange: Exchange) -> Response:
 
 
 async def _append(exchange: Exchange, caller: Caller, report: Report, rejected: Rejected) -> bool:
-    """Commit one refusal; False where it was told before."""
+    """Commit one refusal, or of too many count it alone; False where it was told before."""
     client_id, token_id = await _known(exchange.core, report.api, rejected)
     event = AccessRejected(
         endpoint=ENDPOINT,
@@ -74,6 +75,10 @@ async def _append(exchange: Exchange, caller: Caller, report: Report, rejected: 
         present_scope=_shown(rejected.present_scope, _SCOPES),
         rejected_at=int(rejected.at),
     )
+    counted = What(ENDPOINT, event.error, event.reason, event.status)
+    if not exchange.core.limits.may_journal(counted, rejected.source_address, client_id=caller.client_id):
+        _count(exchange, event)
+        return True
     stream = derived_stream(int(rejected.at * 1_000), f"{caller.client_id}/{report.api}/{rejected.id}")
     return await _commit(exchange, stream, event, rejected.source_address)
 
@@ -87,17 +92,24 @@ async def _append_dropped(exchange: Exchange, report: Report) -> bool:
         detail=str(report.dropped),
         api=report.api,
     )
-    return await _commit(exchange, new_stream(), event, exchange.request.source)
+    return await _commit(exchange, new_stream(), event, exchange.request.source, report.dropped)
 
 
-async def _commit(exchange: Exchange, stream: UUID, event: AccessRejected, source: str | None) -> bool:
+async def _commit(
+    exchange: Exchange, stream: UUID, event: AccessRejected, source: str | None, accesses: int = 1
+) -> bool:
     context = Context(actor=exchange.context.actor, source=source, trace=exchange.request.trace)
     try:
         await exchange.core.journal.append(Append(stream, 0, (event,), context))
     except VersionConflict:
         return False
-    exchange.core.metrics.rejected(ENDPOINT, event.reason, event.client_id or NO_CLIENT)
+    _count(exchange, event, accesses)
     return True
+
+
+def _count(exchange: Exchange, event: AccessRejected, accesses: int = 1) -> None:
+    exchange.core.metrics.rejected(ENDPOINT, event.reason, event.client_id or NO_CLIENT)
+    exchange.core.metrics.api_rejected(event.api or "", event.reason, accesses)
 
 
 async def _known(core: Core, api: str, rejected: Rejected) -> tuple[str | None, str | None]:

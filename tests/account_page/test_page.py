@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -17,10 +18,11 @@ from schema.events import ConsentGranted, PasskeyAdded, RecoveryCodesSet, Sessio
 from schema.streams import account_stream, consent_stream, new_stream
 from service.bootstrap import open_worker
 from service.browser.cookies import SESSION
+from service.limits.limits import Limits
 from service.settings import Settings
 from service.tokens.handles import SESSION as SESSION_HANDLE
 from service.tokens.handles import new_handle, parse_handle
-from tests.conftest import ISSUER, MASTER_KEY
+from tests.conftest import ISSUER, MASTER_KEY, UNLIMITED
 from tests.device.world import SCOPE, Devices, beside, decide, open_devices
 from tests.people import Browser, Person
 from tests.servers import Servers, fresh_database
@@ -42,7 +44,7 @@ class Two(NamedTuple):
 def at(servers: Servers) -> Iterator[Settings]:
     """Settings of the workers that these tests share."""
     with fresh_database(servers) as database:
-        yield Settings(database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY)
+        yield Settings(database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY, **UNLIMITED)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -113,6 +115,42 @@ async def test_who_is_not_signed_in_signs_in_first(world: Devices) -> None:
     assert [(page.status, urlsplit(page.location).path) for page in pages] == [(303, "/sign-in")] * 3
     page = await stranger.get("/")
     assert (page.status, urlsplit(page.location).path) == (303, "/account")
+
+
+async def test_who_asks_too_much_is_held_back(world: Devices, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person has a limit of their own, whatever the browser; others go on."""
+    limited = msgspec.structs.replace(world.core.settings, account_rate=0.001, account_burst=3, throttle_hold=0.0)
+    (_, busy), (_, other) = await world.person(), await world.person()
+    limits = Limits(limited, world.core.journal, world.core.metrics)
+    for place in ("admit_account", "_account"):
+        monkeypatch.setattr(world.core.limits, place, getattr(limits, place))
+    assert [(await busy.get("/account")).status for _ in range(4)] == [200, 200, 200, 429]
+    elsewhere = Browser(world.http)
+    elsewhere.cookies = dict(busy.cookies)
+    page = await elsewhere.get("/account")
+    assert (page.status, "too many requests" in page.text) == (429, True)
+    assert (await other.get("/account")).status == 200
+
+
+async def test_what_a_person_is_refused_too_often_is_counted(world: Devices, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit it is answered as ever, and told of as theirs in the event of its window."""
+    settings = msgspec.structs.replace(world.core.settings, refusal_rate=0.001, refusal_burst=2, throttle_window=3_600)
+    limits = Limits(settings, world.core.journal, world.core.metrics)
+    person, browser = await world.person()
+    head = await world.core.journal.head()
+    with monkeypatch.context() as patched:
+        patched.setattr(world.core.limits, "may_journal", limits.may_journal)
+        assert [(await browser.post(END, {"csrf": "forged"})).status for _ in range(5)] == [400] * 5
+    await limits.keep_in_step()
+    await world.core.journal.fetch("UPDATE runtime.throttled SET starts = starts - 2 * seconds")
+    await limits.tell()
+    events = await world.core.journal.read(head, 100)
+    assert [event.type for event in events] == ["access.rejected"] * 2 + ["access.throttled"]
+    told = json.loads(events[-1].data)
+    assert (told["limit"], told["account"], told.get("client_id"), told["count"]) == (
+        "account_refusals", person.subject, None, 3,
+    )  # fmt: skip
+    assert events[-1].client == "_"
 
 
 async def test_page_shows_what_is_the_persons(world: Devices) -> None:

@@ -11,7 +11,7 @@ import pytest_asyncio
 from service.bootstrap import open_worker
 from service.settings import Settings
 from tests.audit.world import Served, served
-from tests.conftest import ISSUER, MASTER_KEY
+from tests.conftest import ISSUER, MASTER_KEY, UNLIMITED
 from tests.servers import Servers, fresh_database
 
 
@@ -33,7 +33,7 @@ async def worker(settings: Settings) -> AsyncIterator[Served]:
 async def shared(servers: Servers) -> AsyncIterator[Served]:
     """A worker for tests that change nothing of what others see."""
     with fresh_database(servers) as database:
-        settings = Settings(database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY)
+        settings = Settings(database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY, **UNLIMITED)
         async with open_worker(settings) as core, served(core) as serving:
             await serving.world.populate()
             yield serving

@@ -9,7 +9,7 @@ import pytest_asyncio
 from service.bootstrap import open_worker
 from service.settings import Settings
 from tests.authorize.scene import Scene
-from tests.conftest import ISSUER, MASTER_KEY
+from tests.conftest import ISSUER, MASTER_KEY, UNLIMITED
 from tests.endpoints.conftest import check_documented
 from tests.endpoints.world import client_of_app
 from tests.servers import Servers, fresh_database
@@ -27,6 +27,7 @@ async def scene(servers: Servers) -> AsyncIterator[Scene]:
             master_key=MASTER_KEY,
             password_memory_kib=1_024,
             password_passes=1,
+            **UNLIMITED,
         )
         async with open_worker(settings) as core, client_of_app(core) as http:
             shared = Scene(core, http)

@@ -10,7 +10,7 @@ import pytest_asyncio
 from service.bootstrap import open_worker
 from service.endpoints.core import Core
 from service.settings import Settings
-from tests.conftest import ISSUER, MASTER_KEY
+from tests.conftest import ISSUER, MASTER_KEY, UNLIMITED
 from tests.device.world import Devices, beside, open_devices
 from tests.servers import Servers, fresh_database
 
@@ -19,7 +19,7 @@ from tests.servers import Servers, fresh_database
 def shared(servers: Servers) -> Iterator[Settings]:
     """Settings of the workers that the tests share."""
     with fresh_database(servers) as database:
-        yield Settings(database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY)
+        yield Settings(database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY, **UNLIMITED)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -19,6 +19,7 @@ from service.bootstrap import open_worker
 from service.grants import DEVICE_CODE
 from service.grants.consents import allow, withdraw
 from service.journal.people import sessions_of_subject
+from service.limits.limits import Limits
 from service.sessions.end import end_session
 from service.settings import Settings
 from service.tokens.handles import DEVICE_CODE as DEVICE_HANDLE
@@ -387,6 +388,14 @@ async def test_guessing_user_codes(strict: Devices) -> None:
         assert (await enter(other, "BBBB-BBBB")).status == status
     _, third = await strict.person()
     assert (await enter(third, codes.user_code)).status == 429
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_guesses_count_however_many_refusals_there_are(strict: Devices, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong code is an event where other refusals are counted alone, for it is by these events that guesses count."""
+    monkeypatch.setattr(Limits, "may_journal", lambda *_, **__: False)
+    _, zoe = await strict.person()
+    assert [(await enter(zoe, "BBBB-BBBB")).status for _ in range(5)] == [400] * 3 + [429] * 2
 
 
 @pytest.mark.asyncio(loop_scope="function")

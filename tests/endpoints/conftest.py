@@ -13,7 +13,7 @@ from service.bootstrap import open_worker
 from service.endpoints.core import Core
 from service.grants import clock
 from service.settings import Settings
-from tests.conftest import ISSUER, MASTER_KEY, NEVER
+from tests.conftest import ISSUER, MASTER_KEY, NEVER, UNLIMITED
 from tests.endpoints.granting import Later
 from tests.endpoints.reasons import documented_reasons
 from tests.endpoints.world import World, open_world
@@ -27,7 +27,11 @@ async def world(servers: Servers) -> AsyncIterator[World]:
     """
     with fresh_database(servers) as database:
         settings = Settings(
-            database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY, usage_interval=NEVER
+            database_url=database.service_url,
+            issuer=ISSUER,
+            master_key=MASTER_KEY,
+            usage_interval=NEVER,
+            **UNLIMITED,
         )
         async with open_worker(settings) as core, open_world(core) as shared:
             yield shared

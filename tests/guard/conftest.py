@@ -15,7 +15,7 @@ from service.http.app import create_app
 from service.own_api.scopes import ACCESS_REPORT, OWN_API
 from service.settings import Settings
 from tallystick_guard import Guard
-from tests.conftest import ISSUER, MASTER_KEY, NEVER
+from tests.conftest import ISSUER, MASTER_KEY, NEVER, UNLIMITED
 from tests.endpoints.world import REVOKE, Party, World, fresh_party, open_world
 from tests.servers import Servers, fresh_database
 
@@ -60,7 +60,11 @@ async def shared(servers: Servers) -> AsyncIterator[World]:
     """The worker; in the end its journal is searched for secrets."""
     with fresh_database(servers) as database:
         settings = Settings(
-            database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY, usage_interval=NEVER
+            database_url=database.service_url,
+            issuer=ISSUER,
+            master_key=MASTER_KEY,
+            usage_interval=NEVER,
+            **UNLIMITED,
         )
         async with open_worker(settings) as core, open_world(core) as world:
             yield world

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from service.bootstrap import open_worker
 from service.settings import Settings
-from tests.conftest import ISSUER, MASTER_KEY
+from tests.conftest import ISSUER, MASTER_KEY, UNLIMITED
 from tests.endpoints.reasons import documented_reasons
 from tests.endpoints.world import World, client_of_app, open_world
 from tests.oidc.receiver import Receiver, open_receiver
@@ -21,7 +21,7 @@ from tests.servers import Servers, fresh_database
 async def oidc(servers: Servers) -> AsyncIterator[OidcWorld]:
     """The shared world. In the end its whole journal is searched for secrets, and for refusals that are not told of."""
     with fresh_database(servers) as database:
-        settings = Settings(database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY)
+        settings = Settings(database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY, **UNLIMITED)
         async with open_worker(settings) as core, client_of_app(core) as http:
             world = OidcWorld(core, http)
             await world.populate()

@@ -25,6 +25,23 @@ _FINDING: dict[str, Any] = {
 }
 
 USAGE: tuple[events.Event, ...] = (
+    events.AccessThrottled(
+        limit="source",
+        window_starts_at=1_767_225_600,
+        window_seconds=60,
+        count=48_211,
+        network="192.0.2.7",
+        client_id="billing-worker",
+        account=_SUBJECT,
+        requests=(
+            events.ThrottledRequests(
+                endpoint="token", error="too_many_requests", reason="too_many_requests", status=429, count=48_200
+            ),
+            events.ThrottledRequests(
+                endpoint="token", error="invalid_client", reason="bad_secret", status=401, count=11
+            ),
+        ),
+    ),
     events.UsageRecorded(
         client_id="billing-worker",
         minute=1_767_225_600,

@@ -168,6 +168,29 @@ def _reject(telling: Telling, draw: st.DrawFn) -> None:
     telling.alone(event, draw(st.sampled_from(SOURCES)))
 
 
+def _throttle(telling: Telling, draw: st.DrawFn) -> None:
+    kinds = (
+        ("token", "too_many_requests", "too_many_requests", 429),
+        ("introspect", "inactive_token", "token_unknown", 200),
+        ("token", "invalid_scope", "scope_unknown", 400),
+    )
+    requests = tuple(
+        events.ThrottledRequests(
+            endpoint=endpoint, error=error, reason=reason, status=status, count=draw(st.integers(1, 9))
+        )
+        for endpoint, error, reason, status in draw(st.lists(st.sampled_from(kinds), unique=True))
+    )
+    event = events.AccessThrottled(
+        limit="client_refusals",
+        window_starts_at=int(telling.now) // 60 * 60,
+        window_seconds=60,
+        count=sum(kind.count for kind in requests),
+        client_id=draw(st.none() | st.sampled_from(CLIENTS)),
+        requests=requests,
+    )
+    telling.alone(event, draw(st.none() | st.sampled_from(SOURCES)))
+
+
 def _count(telling: Telling, draw: st.DrawFn) -> None:
     minute = int(telling.now) // 60 * 60 + draw(st.sampled_from((-60, 0, 600)))
     ages = draw(st.sampled_from(((3, 0, 1, 0, 0, 0, 2), (1,), ())))
@@ -227,4 +250,4 @@ def _model(telling: Telling, draw: st.DrawFn) -> None:
     telling.tell(stream, event)
 
 
-_ALONE = {"reject": _reject, "count": _count, "sign_in": _sign_in, "model": _model}
+_ALONE = {"reject": _reject, "throttle": _throttle, "count": _count, "sign_in": _sign_in, "model": _model}

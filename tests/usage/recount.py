@@ -35,6 +35,12 @@ def counted(history: Sequence[Fact]) -> Iterator[tuple[int, Count, int]]:  # noq
                 what = "throttled" if e.error in THROTTLED else "inactive" if inactive else "rejected"
                 scope = _sorted(e.present_scope) if e.token_id and e.present_scope else ""
                 yield at, (what, e.client_id or "_", e.api or "", scope, "", e.endpoint, e.error, e.reason), 1
+            case events.AccessThrottled() as e:
+                for each in e.requests:
+                    inactive = each.endpoint == "introspect" and each.error == "inactive_token"
+                    what = "throttled" if each.status == 429 else "inactive" if inactive else "rejected"
+                    told = (e.client_id or "_", "", "", "", each.endpoint, each.error, each.reason)
+                    yield at, (what, *told), each.count
             case events.UsageRecorded() as e:
                 for kind in e.introspections:
                     words = (kind.resource, _sorted(kind.scope), kind.grant_type, kind.introspector)

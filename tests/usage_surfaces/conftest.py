@@ -14,7 +14,7 @@ from service.bootstrap import open_worker
 from service.own_api.scopes import AUDIT_READ, USAGE_READ
 from service.settings import Settings
 from tests.audit.world import served
-from tests.conftest import ISSUER, MASTER_KEY
+from tests.conftest import ISSUER, MASTER_KEY, UNLIMITED
 from tests.projections.runner.running import at_position, running
 from tests.servers import Servers, fresh_database
 from tests.usage_surfaces.used import Used, make_use_of
@@ -24,7 +24,7 @@ from tests.usage_surfaces.used import Used, make_use_of
 async def used(servers: Servers) -> AsyncIterator[Used]:
     """One worker for all tests here, none of which issues anything."""
     with fresh_database(servers) as database:
-        settings = Settings(database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY)
+        settings = Settings(database_url=database.service_url, issuer=ISSUER, master_key=MASTER_KEY, **UNLIMITED)
         async with open_worker(settings) as core, served(core) as worker:
             await worker.world.populate()
             client = await make_use_of(worker)
