@@ -26,12 +26,15 @@ from service.endpoints.userinfo import userinfo_endpoints
 from service.http.cors import cross_origin
 from service.http.edge import at_the_edge
 from service.http.problem import Problem
+from service.http.request import HttpRequest
 from service.oidc.logout import logout_endpoints
 from service.reports.endpoint import report_endpoints
 from service.sign_in.endpoints import sign_in_endpoints
 from service.sign_in.throttle import Throttle
+from service.telemetry.trace_context import work_within
 from service.usage.endpoints import usage_endpoints
 from service.verify.endpoint import verify_endpoints
+from service.verify.prefixed import PREFIX
 
 
 def create_app(core: Core) -> ASGIApp:
@@ -40,8 +43,20 @@ def create_app(core: Core) -> ASGIApp:
     The hot endpoints do not pass through Litestar: its router and middleware took a fifth of a token request
     (docs/adr/0006-hot-endpoints.md).
     """
+    hot = hot_endpoints(core)
+    by_prefix, others = hot.pop(PREFIX), _within_trace(_litestar(core))
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        await (hot.get(path) or (by_prefix if path.startswith(PREFIX) else others))(scope, receive, send)
+
+    return at_the_edge(application, core)
+
+
+def hot_endpoints(core: Core) -> dict[str, ASGIApp]:
+    """Every path that Litestar does not serve, with its endpoint. Raises SettingsError."""
     throttle = Throttle(core.state.login_failures, core.settings)
-    hot: dict[str, ASGIApp] = {
+    return {
         "/oauth2/token": cross_origin(endpoint_of(core, "token", token)),
         "/oauth2/introspect": endpoint_of(core, "introspect", introspect),
         "/oauth2/revoke": cross_origin(endpoint_of(core, "revoke", revoke)),
@@ -59,12 +74,16 @@ def create_app(core: Core) -> ASGIApp:
         **report_endpoints(core),
         **verify_endpoints(core),
     }
-    others = _litestar(core)
 
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        await hot.get(scope.get("path", ""), others)(scope, receive, send)
 
-    return at_the_edge(application, core)
+def _within_trace(app: ASGIApp) -> ASGIApp:
+    """What is logged below has the ids of the caller's trace, as endpoints that do without Litestar have."""
+
+    async def traced(scope: Scope, receive: Receive, send: Send) -> None:
+        work_within(HttpRequest(scope, receive).trace)
+        await app(scope, receive, send)
+
+    return traced
 
 
 def _litestar(core: Core) -> Litestar:

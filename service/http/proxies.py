@@ -69,6 +69,11 @@ class Proxies:
         seen: Any = {**scope, "client": (str(source), 0), "scheme": scheme}
         return seen  # type: ignore[no-any-return]  # a scope as it was, but for two fields
 
+    def are_at(self, peer: str) -> bool:
+        """Whether an address is that of one of them."""
+        address = _address(peer)
+        return address is not None and self._trusts(address)
+
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self._networks)
 

@@ -101,6 +101,9 @@ class HttpRequest:
         return await self._body(max_body)
 
     async def _body(self, max_body: int) -> bytes:
+        declared = self.headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > max_body:
+            raise InvalidRequest("too_large", "The request is too large.")
         chunks: list[bytes] = []
         size = 0
         while True:

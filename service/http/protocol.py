@@ -1,0 +1,292 @@
+"""HTTP/1.1 on one connection: uvicorn's, with an end to what a peer may send, and to how long it may take.
+
+What is no proper request (RFC 9112), or is beyond the limits, is answered once with a problem, and the connection ends.
+It never becomes a request of the application, so no event tells of it. Where httptools reads on what the RFC would have
+refused, this does not:
+
+- no Host, or two of them (section 3.2)
+- trailers: they are dropped, for they would be read as headers that no proxy has looked at (RFC 9110 section 6.5.1)
+- `Upgrade`: not heeded (RFC 9110 section 7.8), where httptools would take the body for what comes after the upgrade
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import httptools
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from service.http.connections import Connections
+from service.http.refusals import (
+    ADDRESS_TOO_LONG,
+    BODY_LATE,
+    BODY_TOO_LARGE,
+    HEADER_LATE,
+    HEADER_TOO_LARGE,
+    HOSTS,
+    MALFORMED,
+    TOO_MANY_AT_ONCE,
+    Refusal,
+    Refused,
+    refusal_of,
+)
+from service.http.request import TRANSPORT
+
+_ADDRESS = 16_384
+_FIELDS = 100
+_PIPELINED = 100
+"""Requests that a connection may have asked and not been answered yet (RFC 9112 section 9.3.2)."""
+_CHUNKED_OVERHEAD = 8
+"""A body in chunks may be so many times as long with their sizes: one octet a chunk comes to six."""
+_ONE_READ = 262_144
+"""What the event loop reads at once. After it the application has a chance to refuse, which is an event."""
+_LAST_WORDS = 2.0
+"""Seconds for which the peer may read what it was told, and go on with what nobody reads."""
+_BETWEEN, _HEAD, _BODY = range(3)
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection that was let in. `until` is when the peer's time is over, by the event loop's clock."""
+
+    def __init__(self, connections: Connections, config: Config, server_state: ServerState) -> None:
+        super().__init__(config, server_state, app_state={})
+        self.open = False
+        self.until = math.inf
+        self._connections = connections
+        self._limits = connections.limits
+        self._phase = _BETWEEN
+        self._begun = 0
+        self._read = 0
+        self._before = 0
+        self._upgrading = False
+        self._waiting = 0
+        self._answered: RequestResponseCycle | None = None
+        self._refusal: Refusal | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Both sides can speak."""
+        self.open = True
+        self.until = self._connections.until_header
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it, and tell whoever answers a request of it; uvicorn would tell who answers the last one alone."""
+        self._connections.leave(self)
+        super().connection_lost(exc)
+        if self._answered is not None and not self._answered.response_complete:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
+
+    # --- what comes ----------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Read on. What is no request, or one too large, is refused."""
+        if self._refusal is not None:
+            return
+        begun_before = self._phase != _BETWEEN
+        self._begun = 0
+        self._read = len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._read_without_upgrade(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError as error:
+            self._refuse(refusal_of(error))
+        if self._phase != _BETWEEN and self._refusal is None:
+            self._bound(of_one_message=self._begun == 0 or (self._begun == 1 and not begun_before))
+
+    def _bound(self, *, of_one_message: bool) -> None:
+        """Refuse a message that is not complete, and larger than it may become.
+
+        Where a message began in the midst of what was read, that is not counted: how much of it, nobody knows.
+        """
+        if of_one_message:
+            self._before += self._read
+        limits = self._limits
+        if self._phase == _HEAD:
+            if self._before > limits.header or len(self.headers) > _FIELDS:
+                self._refuse(HEADER_TOO_LARGE if self.headers else ADDRESS_TOO_LONG)
+        elif self.cycle.response_complete:
+            if self._before > limits.header + limits.body:
+                self._let_go()
+        elif self._before > limits.header + _CHUNKED_OVERHEAD * limits.body + _ONE_READ:
+            self._refuse(BODY_TOO_LARGE)
+
+    def _read_without_upgrade(self, rest: bytes) -> None:
+        """Read a request that wants to speak something else as one that does not."""
+        self._upgrading = False
+        self._phase = _BETWEEN
+        kept = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        line = self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.data_received(b"\r\n".join([line, *kept, b"", b""]) + rest)
+
+    # --- what the parser tells -----------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Start its clock."""
+        super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
+        self.until = self._connections.until_header
+        self._phase = _HEAD
+        self._begun += 1
+        self._before = 0
+
+    def on_headers_complete(self) -> None:
+        """Hand the request over, if it may be one."""
+        if len(self.url) > _ADDRESS:
+            raise Refused(ADDRESS_TOO_LONG)
+        if len(self.headers) > _FIELDS or (
+            self._before + self._read > self._limits.header and self._size() > self._limits.header
+        ):
+            raise Refused(HEADER_TOO_LARGE)
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            raise Refused(HOSTS)
+        if self.parser.should_upgrade():
+            self.scope["method"] = self.parser.get_method().decode("ascii")
+            if self.scope["method"] == "CONNECT":
+                raise Refused(MALFORMED)
+            self._upgrading = True
+            return
+        if self._waiting >= _PIPELINED:
+            raise Refused(TOO_MANY_AT_ONCE)
+        super().on_headers_complete()
+        if not self._waiting:
+            self._answered = self.cycle
+        self.headers = []  # for trailers, which nobody reads
+        self._waiting += 1
+        self._phase = _BODY
+        self.until = self._connections.until_body
+
+    def _size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def on_message_complete(self) -> None:
+        """From now on it is the server's turn; unless it has answered already."""
+        if self._upgrading:
+            return
+        super().on_message_complete()
+        self._phase = _BETWEEN
+        self.until = math.inf if self._waiting and not self.flow.write_paused else self._connections.until_idle
+
+    # --- what goes -----------------------------------------------------------------------------------------------
+
+    def on_response_complete(self) -> None:
+        """Go on with what was asked meanwhile, refuse what could not be read, or wait for the next request.
+
+        uvicorn would set a timer here for each request.
+        """
+        self._waiting -= 1
+        if self._waiting:
+            self._answered = self.pipeline[-1][0]
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        if self._refusal is not None:
+            self._say(self._refusal)
+        elif self._phase == _BODY and self._declared() > self._limits.body:
+            self._let_go()
+        else:
+            self.flow.resume_reading()
+            if self._phase != _HEAD:
+                self.until = self._connections.until_idle
+
+    def _declared(self) -> int:
+        """The length that the body of the last request is said to have."""
+        return next((int(value) for name, value in self.scope["headers"] if name == b"content-length"), 0)
+
+    def pause_writing(self) -> None:
+        """The peer does not take what it is sent."""
+        super().pause_writing()
+        self.until = self._connections.until_idle
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        super().resume_writing()
+        if self._waiting:
+            self.until = self._connections.until_body if self._phase == _BODY and not self._refusal else math.inf
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    def shutdown(self) -> None:
+        """The server stops: answer what was asked, and no more."""
+        if self._waiting:
+            super().shutdown()
+        else:
+            self.transport.close()
+
+    def is_idle(self) -> bool:
+        """Whether nothing was asked that is not answered, and the answer taken."""
+        return (
+            self.open
+            and self._phase == _BETWEEN
+            and not self._waiting
+            and self._refusal is None
+            and not self.transport.get_write_buffer_size()
+        )
+
+    def close_idle(self) -> None:
+        """Make room for another one from the same source."""
+        self.transport.close()
+
+    def expire(self, now: float) -> None:
+        """The peer has had its time: say so where it waits for an answer, else close or cut the connection."""
+        self.until = now + _LAST_WORDS
+        if self._refusal is not None or self.transport.is_closing():
+            self.transport.abort()
+        elif self.transport.get_write_buffer_size():
+            self._connections.cut("answer_not_taken")
+            self.transport.abort()
+        elif self._phase == _BETWEEN:
+            self.transport.close()
+        elif self._phase == _BODY and self.flow.read_paused:
+            self.until = self._connections.until_body  # it is the server that takes no more of it for now
+        else:
+            self._refuse(HEADER_LATE if self._phase == _HEAD else BODY_LATE)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer what was asked before; then say this, and end."""
+        self._connections.cut(refusal.reason)
+        self._refusal = refusal
+        if self._phase == _BODY and not self.cycle.response_complete:  # it is the request under way that goes wrong
+            self._give_up(self.cycle)
+        if self._waiting:
+            self.until = math.inf
+        else:
+            self._say(refusal)
+
+    def _give_up(self, cycle: RequestResponseCycle) -> None:
+        """Answer a request no more, whose body cannot be read."""
+        self._waiting -= 1
+        if self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline.popleft()
+            return
+        cycle.disconnected = True
+        cycle.message_event.set()
+        if cycle.response_started:
+            self.transport.close()
+
+    def _say(self, refusal: Refusal) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(refusal.answer())
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """End the connection from this side, and drop what still comes, lest a reset overtakes the answer
+        (RFC 9112 section 9.6).
+        """
+        self._refusal = self._refusal or BODY_TOO_LARGE
+        self.until = self._connections.now + _LAST_WORDS
+        if self.transport.is_closing():
+            return
+        if self.transport.can_write_eof():
+            self.flow.resume_reading()
+            self.transport.write_eof()
+        else:
+            self.transport.close()
