@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -94,7 +95,8 @@ class LiveEvents:
         """Follow the journal for the body's duration."""
         self._listeners += 1
         if self._task is None:
-            self._task = asyncio.create_task(self._follow(), name="audit-live")
+            # It goes on for others: it is not within the trace of the request that came first.
+            self._task = asyncio.create_task(self._follow(), name="audit-live", context=contextvars.Context())
         try:
             yield
         finally:

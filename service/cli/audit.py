@@ -6,7 +6,8 @@ import asyncio
 import collections
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,24 +35,50 @@ def audit() -> None:
 @click.option("--client", metavar="ID", help="Only events of this client.")
 @click.option("--from", "start", type=click.IntRange(min=1), metavar="POSITION", help="Begin here, not near the end.")
 @click.option("--no-follow", is_flag=True, help="End where the stream ends now.")
-@json_option
-def tail(types: str | None, client: str | None, start: int | None, no_follow: bool, as_json: bool) -> None:
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(("line", "json", "ecs", "ocsf")),
+    help="How an event is shown: a line for people, JSON, Elastic Common Schema, Open Cybersecurity Schema Framework.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Append to this file instead, and go on after its last event where it has one.",
+)
+def tail(
+    types: str | None,
+    client: str | None,
+    start: int | None,
+    no_follow: bool,
+    kind: str | None,
+    as_json: bool,
+    into: Path | None,
+) -> None:
     """Follow the stream of events: one line each, as they come.
 
-    Without --from it shows the last 10 first (with --type or --client, those among the latest 1,000 events).
+    Without --from it shows the last 10 first (with --type or --client, those among the latest 1,000 events). With
+    --into it begins with the first event, or --from, and once the file has events goes on after the last of them.
     """
     from consumers.subscriber import subjects_of
     from service.cli.connect import checked_settings, stream_url
-    from service.cli.event_lines import json_line, line
 
     try:
         subjects = subjects_of(types, client)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--type") from error
+    if as_json and kind not in {None, "json"}:
+        raise click.BadParameter(f"--json and --format {kind} are two formats: take one", param_hint="--format")
+    name = "json" if as_json else kind or ("line" if into is None else "json")
+    if into is not None and name == "line":
+        raise click.BadParameter("a file is written as json, ecs or ocsf", param_hint="--format")
     url = stream_url(checked_settings())
-    show = json_line if as_json else line
-    with contextlib.suppress(KeyboardInterrupt):
-        _run(lambda: _tail(url, subjects, start, not no_follow, lambda event: click.echo(show(event))))
+    with contextlib.suppress(KeyboardInterrupt), _output(name, into) as (show, last):
+        begin = start if last is None else last + 1
+        if into is not None and begin is None:
+            begin = 1
+        _run(lambda: _tail(url, subjects, begin, not no_follow, show, resumes=last is not None))
 
 
 @audit.command()
@@ -109,8 +136,32 @@ def check(as_json: bool) -> None:
         sys.exit(1)
 
 
+@contextlib.contextmanager
+def _output(name: str, into: Path | None) -> Iterator[tuple[Callable[[RecordedEvent], None], int | None]]:
+    """What shows or writes an event, and the position of the last that is there already. Raises ClickException."""
+    from service.cli.event_file import EventFileError, event_file
+    from service.cli.event_formats import FORMATS
+    from service.cli.event_lines import line
+
+    if into is None:
+        show = line if name == "line" else FORMATS[name].line
+        yield (lambda event: click.echo(show(event))), None
+        return
+    try:
+        with event_file(into, FORMATS[name]) as file:
+            yield file.append, file.last
+    except EventFileError as error:
+        raise click.ClickException(str(error)) from error
+
+
 async def _tail(
-    url: str, subjects: tuple[str, ...], start: int | None, follow: bool, show: Callable[[RecordedEvent], None]
+    url: str,
+    subjects: tuple[str, ...],
+    start: int | None,
+    follow: bool,
+    show: Callable[[RecordedEvent], None],
+    *,
+    resumes: bool = False,
 ) -> None:
     from consumers.stream_reader import ALL, stream_ends
     from consumers.subscriber import Subscriber
@@ -119,9 +170,11 @@ async def _tail(
     if ends is None:
         click.echo("there is no stream yet", err=True)
         if follow:
-            await _show(Subscriber(url, None, subjects=subjects), show)
+            await _show(Subscriber(url, start - 1 if resumes and start else None, subjects=subjects), show)
         return
     if start is not None and start < ends.first_seq:
+        if resumes:
+            raise click.ClickException(f"the file goes on at {start}, and the stream begins at {ends.first_seq}")
         click.echo(f"the stream begins at {ends.first_seq}", err=True)
     before_first = ends.first_seq - 1
     if start is not None:

@@ -20,4 +20,4 @@ def consume() -> None:
     # A batch of facts lives as long as it is judged, and nothing of it in circles: looking for those costs a tenth.
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
-    run_until_signalled(run_consumers)
+    run_until_signalled("consume", run_consumers)

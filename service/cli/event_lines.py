@@ -29,11 +29,6 @@ _LABEL_WIDTH = 9
 _KIND_WIDTH = 26
 
 
-def json_line(event: RecordedEvent) -> str:
-    """The event as one line of JSON."""
-    return msgspec.json.encode(as_object(event)).decode()
-
-
 def line(event: RecordedEvent) -> str:
     """The event on one line: position, time, type, client, and the facts that tell most."""
     start = f"{event.position:>8}  {time_of(event.recorded_at, 'seconds')}  "

@@ -20,4 +20,4 @@ def project() -> None:
     # A page of facts lives as long as it is folded, and nothing of it in circles: looking for those costs a third.
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
-    run_until_signalled(run_projector)
+    run_until_signalled("project", run_projector)

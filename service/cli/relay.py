@@ -15,4 +15,4 @@ def relay() -> None:
     from service.bootstrap import run_relay
     from service.cli.until_signalled import run_until_signalled
 
-    run_until_signalled(run_relay)
+    run_until_signalled("relay", run_relay)

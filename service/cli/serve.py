@@ -29,7 +29,7 @@ def serve(host: str, port: int, fd: int | None) -> None:
 
     try:
         settings = load_settings()
-        configure_logs(settings.log_level)
+        configure_logs(settings.log_level, "serve")
         listener = socket.socket(fileno=fd) if fd is not None else listen(host, port)
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     Role = Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]
 
 
-def run_until_signalled(role: Role) -> None:
-    """Run a role, which ends once its event is set: by SIGINT or SIGTERM. Raises ClickException."""
+def run_until_signalled(name: str, role: Role) -> None:
+    """Run a role, which ends once its event is set: by SIGINT or SIGTERM. Raises ClickException.
+
+    Its logs say that it is `name`.
+    """
     import uvloop
 
     from service.cli.connect import checked_settings
@@ -26,7 +29,7 @@ def run_until_signalled(role: Role) -> None:
     from service.telemetry.logs import configure_logs
 
     settings = checked_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, name)
 
     async def running() -> None:
         stop = asyncio.Event()

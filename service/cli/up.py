@@ -27,6 +27,7 @@ from service.journal.port import JournalError
 from service.keys.master import MasterKeyError
 from service.keys.material import UnwrapError
 from service.settings import Settings, SettingsError, load_settings
+from service.telemetry.logs import configure_logs
 
 if TYPE_CHECKING:
     from service.http.tls import TlsFiles
@@ -35,6 +36,10 @@ APP_ROLE = "tallystick_app"
 ANALYST_ROLE = "tallystick_analyst"
 ROLES = ("relay", "project", "consume")
 """What runs once beside the workers, each a command of its own."""
+_FOR_TRYING = {"TALLYSTICK_HSTS_MAX_AGE": "0"}
+"""A browser that has taken a self-signed certificate must not remember to take nothing but HTTPS from that host: what
+else is tried there would be out of reach for a year (RFC 6797 section 8.1).
+"""
 PROGRAM = (sys.executable, "-m", "service.cli.main")
 
 
@@ -61,9 +66,11 @@ def up(home: Path | None, host: str, port: int, workers: int, access: Path | Non
         if access is not None and not access.is_file():
             raise EmbeddedError(f"there is no access file {access}")
         settings = load_settings()
+        configure_logs(settings.log_level, "up")
         place = home or settings.home
         certificate = _certificate(settings, place, host, self_signed=tls_self_signed)
-        asyncio.run(_until_signalled(_plan(settings, place, (host, port), workers, access, certificate)))
+        environment = _FOR_TRYING if tls_self_signed else {}
+        asyncio.run(_until_signalled(_plan(settings, place, (host, port), workers, access, certificate, environment)))
     except (EmbeddedError, SettingsError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -105,6 +112,7 @@ def _plan(
     workers: int,
     access: Path | None,
     certificate: Callable[[], TlsFiles | None],
+    environment: Mapping[str, str],
 ) -> Plan:
     return Plan(
         home=home,
@@ -116,6 +124,7 @@ def _plan(
         nats_url=settings.nats_url,
         issuer=settings.issuer,
         tls=certificate,
+        environment=environment,
         worker=lambda descriptor: (*PROGRAM, "serve", "--fd", str(descriptor)),
         roles={role: (*PROGRAM, role) for role in ROLES},
         migrate=_migrate,

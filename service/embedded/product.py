@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,6 +42,8 @@ class Plan:
 
     `tls` gives the files of a certificate and its key, where it speaks HTTPS; it is asked once the home is held.
 
+    `environment` is what all programs are told besides; it goes before what they inherit.
+
     `worker` makes a worker's argument list from the descriptor of the listening socket; `roles` has the argument lists
     of what runs once beside the workers, by name. `migrate` gets the database's URLs, `before_workers` the environment
     that the workers will have; both raise EmbeddedError. `say` takes a line for the operator, `announce` the line that
@@ -63,6 +65,7 @@ class Plan:
     before_workers: Callable[[Mapping[str, str]], Awaitable[None]]
     say: Callable[[str], None]
     announce: Callable[[str], None]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 async def run(plan: Plan, stop: asyncio.Event) -> None:
@@ -145,7 +148,9 @@ class _Product:
         if self._tls is not None:
             inherited["TALLYSTICK_TLS_CERTIFICATE"] = str(self._tls.certificate)
             inherited["TALLYSTICK_TLS_KEY"] = str(self._tls.key)
-        return inherited | {
+        return {
+            **inherited,
+            **self._plan.environment,
             "TALLYSTICK_HOME": str(self._home.path),
             "TALLYSTICK_DATABASE_URL": info.database_url,
             "TALLYSTICK_NATS_URL": info.nats_url,
