@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 _FIGURES = """
     SELECT substr(p.name, 9) AS name, coalesce(e.delivered, 0) AS delivered,
         (SELECT count(*) FROM webhook.pending w WHERE w.name = substr(p.name, 9)) AS pending,
+        (SELECT count(*) FROM webhook.pending w WHERE w.name = substr(p.name, 9) AND w.attempts > 0) AS failing,
         (SELECT count(*) FROM webhook.dead_letters d WHERE d.name = substr(p.name, 9)) AS dead,
         extract(epoch FROM e.last_success)::float8 AS last_success
     FROM projection.progress p LEFT JOIN webhook.endpoints e ON e.name = substr(p.name, 9)
@@ -18,11 +19,14 @@ Fetch = Callable[..., Awaitable[list[Any]]]
 
 
 class Figures(NamedTuple):
-    """How many events a webhook took, how many wait, how many were given up; when it took one last (since 1970)."""
+    """How many events a webhook took, how many wait, how many of these failed before, how many were given up; when it
+    took one last (since 1970).
+    """
 
     name: str
     delivered: int
     pending: int
+    failing: int
     dead: int
     last_success: float | None
 

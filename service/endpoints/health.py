@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -68,25 +67,18 @@ def health_routes(core: Core) -> list[HTTPRouteHandler]:
     return [live, ready, prometheus]
 
 
-async def note_gauges(core: Core) -> None:
-    """Set the gauges to what they are now."""
-    metrics.QUEUE.set(core.journal.queue_depth)
-    metrics.POSITION.set(core.state.position)
-    metrics.HEAD.set(core.follower.head)
-    metrics.RELAYED.set(core.follower.relay.position)
-    metrics.HALTED.set(core.follower.poison is not None)
-    metrics.RELAY_UP.set(_relay(core).status == "ready")
-    metrics.GRANTS.set(len(core.state.grants))
-    with suppress(JournalUnavailable):
-        for each in await read_progress(core.journal):
-            if each.kind != "webhooks":
-                metrics.FOLD_POSITION.labels(each.name).set(each.position)
-                metrics.FOLD_UP.labels(each.name).set(each.trouble is None)
+async def readiness_now(core: Core) -> Readiness:
+    """The same without asking Postgres anew whether it answers: whether the worker may answer by its lease."""
+    return await _with_journal(core, _journal_by_lease(core))
 
 
 async def _readiness(core: Core) -> Readiness:
+    return await _with_journal(core, await _journal(core))
+
+
+async def _with_journal(core: Core, journal: Part) -> Readiness:
     parts = {
-        "journal": await _journal(core),
+        "journal": journal,
         "feed": _feed(core),
         "keys": await _keys(core),
         "relay": _relay(core),
@@ -101,6 +93,16 @@ async def _journal(core: Core) -> Part:
         await core.follower.refresh()
     except JournalUnavailable as error:
         return Part(status="unready", reason=str(error))
+    return _queue(core)
+
+
+def _journal_by_lease(core: Core) -> Part:
+    if core.follower.poison is None and not core.follower.fresh:
+        return Part(status="unready", reason="the lease was not renewed in time")
+    return _queue(core)
+
+
+def _queue(core: Core) -> Part:
     depth, limit = core.journal.queue_depth, core.settings.commit_queue_limit
     if depth >= limit:
         return Part(status="unready", reason=f"the commit queue is full ({limit})")

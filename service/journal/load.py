@@ -15,11 +15,12 @@ E = TypeVar("E", bound=Entry)
 
 
 class StreamLoader(Generic[E]):
-    """The entries of a cache, and those that it does not hold."""
+    """The entries of a cache, and those that it does not hold. `hits` and `misses` count what was asked for."""
 
     def __init__(self, cache: StreamCache[E], journal: Journal) -> None:
         self._cache = cache
         self._journal = journal
+        self.hits = self.misses = 0
         self._loads: dict[UUID, asyncio.Task[E | None]] = {}
         self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
@@ -27,7 +28,9 @@ class StreamLoader(Generic[E]):
         """What a stream's events make, None if it has none. Raises JournalUnavailable."""
         known = self._cache.get(stream)
         if known is not None:
+            self.hits += 1
             return known
+        self.misses += 1
         load = self._loads.get(stream)
         if load is None:
             load = asyncio.create_task(self._load(stream))

@@ -116,7 +116,7 @@ class Stream:
 
     async def create(self, first: int, replicas: int) -> None:
         """Make the stream; its first message will have the sequence `first`."""
-        config = {**_wanted_config(), "first_seq": first, "num_replicas": replicas, "max_consumers": _ROOM}
+        config = {**wanted_config(), "first_seq": first, "num_replicas": replicas, "max_consumers": _ROOM}
         raise_refusal((await self._api(f"STREAM.CREATE.{STREAM_NAME}", _Info, config)).error)
 
     async def settle_config(self) -> None:
@@ -126,7 +126,7 @@ class Stream:
         info = await self._info()
         if info is None:
             return
-        config = {**info.config, **_wanted_config()}
+        config = {**info.config, **wanted_config()}
         if config != info.config:
             raise_refusal((await self._update(config)).error)
         if config.get("max_consumers", -1) < 1:
@@ -215,7 +215,8 @@ def _parse_headers(raw: bytes) -> dict[str, str]:
     return {name: value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
-def _wanted_config() -> dict[str, Any]:
+def wanted_config() -> dict[str, Any]:
+    """The settings of the stream that sequence = position rests on."""
     return {
         "name": STREAM_NAME,
         "subjects": [SUBJECTS],

@@ -21,6 +21,8 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import REGISTRY
 
+from service.telemetry.trace_context import work_within
+
 _OWN = "tallystick_"
 _STOP_SECONDS = 3.0
 _SAMPLES_OF = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
@@ -43,9 +45,12 @@ class Exporter:
 
     @contextmanager
     def span(self, name: str, traceparent: str | None) -> Iterator[None]:
-        """A server span, child of the caller's where it named one."""
+        """A server span, child of the caller's where it named one, within which the request works."""
         parent = _traceparent.extract({"traceparent": traceparent} if traceparent else {})
         with self._tracer.start_as_current_span(name, context=parent, kind=SpanKind.SERVER):
+            own: dict[str, str] = {}
+            _traceparent.inject(own)
+            work_within(own.get("traceparent", traceparent))
             yield
 
     def stop(self) -> None:
@@ -74,9 +79,8 @@ def _samples(name: str) -> Callable[[CallbackOptions], list[Observation]]:
     def observe(_: CallbackOptions) -> list[Observation]:
         return [
             Observation(sample.value, dict(sample.labels))
-            for metric in REGISTRY.collect()
+            for metric in REGISTRY.restricted_registry([name]).collect()
             for sample in metric.samples
-            if sample.name == name
         ]
 
     return observe
