@@ -96,6 +96,67 @@ async def test_token_in_the_address_is_refused(world: World, name: str, address:
         assert (await verified(world, token, {name: harmless})).status_code == 200, harmless
 
 
+IN_PATH = "audience=" + USERS.replace("/", "%2F")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PROPFIND"])
+async def test_needs_may_stand_before_the_path_of_the_request(world: World, method: str) -> None:
+    """As Envoy's `ext_authz` asks: nothing that a caller writes changes them, be it its path, its query or a header."""
+    token = await world.issue(world.service, scope="read:users")
+    headers = {"authorization": f"Bearer {token}"}
+    good = f"/verify/{IN_PATH}&scope=read:users"
+    for rest in (
+        "",
+        "/",
+        "//a",
+        "/a/b?page=2",
+        "/a?scope=write:users&audience=x",
+        "/&scope=write:users/..;/",
+        "/%2e%2e/",
+    ):
+        answer = await world.http.request(method, good + rest, headers=headers)
+        assert (answer.status_code, answer.headers.get("x-auth-scope")) == (200, "read:users"), rest
+    spoofed = headers | {"x-verify-scope": "read:users", "x-original-uri": "/verify?audience=x"}
+    for rest in ("/a", "/a?scope=read:users", f"/{IN_PATH}&scope=read:users/"):
+        answer = await world.http.request(method, f"/verify/{IN_PATH}&scope=write:users{rest}", headers=spoofed)
+        assert (answer.status_code, answer.headers.get("x-auth-scope")) == (403, None), rest
+
+
+async def test_token_in_the_query_behind_the_needs_is_refused(world: World) -> None:
+    """Whatever a caller says that its address is."""
+    token = await world.issue(world.service)
+    headers = {"authorization": f"Bearer {token}", "x-original-uri": "/?", "x-envoy-original-path": "/"}
+    answer = await world.http.get(f"/verify/{IN_PATH}/a?access_token={token}&b=1", headers=headers)
+    assert (answer.status_code, answer.json()["detail"]) == (401, "The access token must not be part of the address.")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "//", f"//{IN_PATH}/", "/a/b", f"%2F{IN_PATH}/", "/audience=/", f"/{IN_PATH}&scopes=read:users/"]
+)
+async def test_needs_that_are_a_mistake_let_nobody_pass(world: World, path: str) -> None:
+    """400, as in the query."""
+    token = await world.issue(world.service)
+    answer = await world.http.get(f"/verify{path}", headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 400
+
+
+async def test_what_passes_is_counted_as_used(world: World) -> None:
+    """As an introspection by nobody who is a client; what does not pass is not."""
+    party = await world.worker()
+    token = await world.issue(party, scope="read:users")
+    for _ in range(3):
+        assert (await verified(world, token, scope="read:users")).status_code == 200
+    assert (await verified(world, token, scope="write:users")).status_code == 403
+    head = await world.core.journal.head()
+    await world.core.introspections.record()
+    recorded = [json.loads(event.data) for event in await world.core.journal.read(head, 1_000)]
+    (counted,) = (
+        count for data in recorded if data["client_id"] == party.client_id for count in data["introspections"]
+    )
+    assert (counted["introspector"], counted["count"], counted["scope"]) == ("_", 3, "read:users")
+    assert counted["resource"] == USERS
+
+
 async def test_roles_are_those_of_now(world: World) -> None:
     """A person's, which may have changed since the token was issued."""
     who = await person(world.core)
@@ -110,7 +171,11 @@ async def test_roles_are_those_of_now(world: World) -> None:
 async def test_answer_may_be_kept_for_as_long_as_the_gateway_said(world: World) -> None:
     """And never longer than the token lives."""
     token = await world.issue(world.service)
-    assert (await verified(world, token, max_age=5)).headers["cache-control"] == "private, max-age=5"
+    answer = await verified(world, token, max_age=5)
+    assert (answer.headers["cache-control"], answer.headers["x-accel-expires"]) == ("private, max-age=5", "5")
+    names = [name for name, _ in answer.headers.multi_items()]
+    assert names.index("x-accel-expires") < names.index("cache-control")  # nginx heeds the first
+    assert "x-accel-expires" not in (await verified(world, token)).headers
     said = (await verified(world, token, max_age=3_600)).headers["cache-control"]
     assert 0 < int(said.removeprefix("private, max-age=")) <= 600
 
