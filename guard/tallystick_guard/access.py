@@ -38,12 +38,12 @@ class Access:
             client_id=_text(claims["client_id"]),
             scopes=frozenset(_text(claims.get("scope", "")).split()),
             roles=frozenset(_text(role) for role in roles),
-            issued_at=int(claims["iat"]),
-            expires_at=int(claims["exp"]),
+            issued_at=_seconds(claims["iat"]),
+            expires_at=_seconds(claims["exp"]),
             token_id=_text(claims.get("jti", "")),
             grant_id=_text(claims.get("grant_id", "")),
             acr=None if acr is None else _text(acr),
-            auth_time=None if auth_time is None else int(auth_time),
+            auth_time=None if auth_time is None else _seconds(auth_time),
             claims=claims,
         )
 
@@ -73,3 +73,10 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("a claim is no text")
     return value
+
+
+def _seconds(value: object) -> int:
+    """A NumericDate (RFC 7519 section 2), which a number written as a text is not."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError("a time is no number")
+    return int(value)

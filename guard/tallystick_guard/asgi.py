@@ -32,7 +32,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-_POLICY_VIOLATION = 1008
+POLICY_VIOLATION = 1008
+"""What a WebSocket is closed with (RFC 6455 section 7.4.1)."""
+
+_DENIAL = "websocket.http.response"
+"""The ASGI extension by which a WebSocket is answered instead of accepted."""
+
 # What routers read in ways of their own: empty and dot segments, control characters.
 _AMBIGUOUS = re.compile(r"//|/\.{1,2}(?:/|$)|[\x00-\x1f\x7f\\]")
 
@@ -118,24 +123,34 @@ def remember(scope: MutableMapping[str, Any], access: Access) -> None:
 
 
 async def refuse(scope: MutableMapping[str, Any], send: Send, error: GuardError, guard: Guard) -> None:
-    """Answer a request that is not served; a WebSocket is closed before it is accepted."""
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
-        return
-    await _answer(send, error.status, headers_of(error, guard.realm, guard.resource_metadata), body_of(error))
+    """Answer a request that is not served. A WebSocket is answered before it is accepted where the server can do that,
+    and else closed, which the caller sees as 403.
+    """
+    await _answer_any(
+        scope, send, error.status, headers_of(error, guard.realm, guard.resource_metadata), body_of(error)
+    )
 
 
 async def _not_found(scope: MutableMapping[str, Any], send: Send) -> None:
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
-        return
-    await _answer(send, 404, [(b"content-type", b"application/problem+json")], b'{"title": "Not Found", "status": 404}')
+    headers = [(b"content-type", b"application/problem+json")]
+    await _answer_any(scope, send, 404, headers, b'{"title": "Not Found", "status": 404}')
 
 
-async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+async def _answer_any(
+    scope: MutableMapping[str, Any], send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    if scope["type"] != "websocket":
+        await _answer(send, status, headers, body)
+    elif _DENIAL in (scope.get("extensions") or {}):
+        await _answer(send, status, headers, body, "websocket.")
+    else:
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+
+
+async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes, prefix: str = "") -> None:
     length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": f"{prefix}http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": f"{prefix}http.response.body", "body": body})
 
 
 def _route(text: str, needs: Needs) -> _Route:

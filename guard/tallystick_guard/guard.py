@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import sha256
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import httpx
 
@@ -21,11 +21,12 @@ from tallystick_guard.errors import (
     Refused,
     Unavailable,
 )
+from tallystick_guard.handles import is_access_token
 from tallystick_guard.introspection import Introspection
 from tallystick_guard.jwt_tokens import NOT_VALID, bad_token
 from tallystick_guard.keys import IssuerKeys
 from tallystick_guard.metadata import metadata_address
-from tallystick_guard.report import Reporter
+from tallystick_guard.report import Reporter, rejection_of
 from tallystick_guard.request import Scope, presented, told
 from tallystick_guard.revocations import Revocations
 
@@ -37,8 +38,6 @@ log = logging.getLogger(__name__)
 WhenCutOff = Literal["introspect", "accept", "refuse"]
 
 _DOTS = 2  # of a JWS in compact form
-_SHOWN = 200
-_LONGEST_SCOPE = 2_048
 
 
 @dataclass(slots=True)
@@ -57,7 +56,9 @@ class Guard:
     """Checks access tokens of `issuer` for the API whose audience is `audience`.
 
     JWTs are verified here (RFC 9068); opaque tokens, and all tokens with `introspect=True`, by introspection as the
-    client `client_id` (RFC 7662), whose answers are kept `introspection_ttl` seconds. With `nats_url`, the address of
+    client `client_id` (RFC 7662), whose answers are kept `introspection_ttl` seconds. At most `introspections_at_once`
+    are under way and as many wait; beyond that requests are answered 503, and what cannot be a token of this issuer is
+    refused without asking. With `nats_url`, the address of
     a NATS user who may read the audit stream, what is revoked is refused at once; while that is not heard,
     `when_cut_off` says what is done with JWTs (by default: introspect where there is a client to ask as, else accept
     until they expire). `revocation_window` must be at least the lifetime of access tokens. `leeway` is in seconds, for
@@ -75,6 +76,7 @@ class Guard:
         client_secret: str | None = None,
         introspect: bool = False,
         introspection_ttl: float = 10.0,
+        introspections_at_once: int = 50,
         nats_url: str | None = None,
         when_cut_off: WhenCutOff | None = None,
         revocation_window: float = 3_600.0,
@@ -96,7 +98,14 @@ class Guard:
         self._reporter: Reporter | None = None
         if client_id is not None and client_secret is not None:
             self._introspection = Introspection(
-                client_id, client_secret, self.issuer, audience, self._keys, self._http, introspection_ttl
+                client_id,
+                client_secret,
+                self.issuer,
+                audience,
+                self._keys,
+                self._http,
+                introspection_ttl,
+                introspections_at_once,
             )
             if report:
                 self._reporter = Reporter(client_id, client_secret, self.issuer, audience, self._keys, self._http)
@@ -177,6 +186,7 @@ class Guard:
     async def _check(self, token: str, digest: bytes, scope: Scope, now: float) -> _Known:
         """Verify a token that is not known, or not any more."""
         if self._introspect or token.count(".") != _DOTS:
+            self._check_shape(token)
             access = await self._ask(token, digest, scope)
             until = min(access.expires_at, now + self._ttl)
         else:
@@ -187,6 +197,13 @@ class Guard:
         if len(self._known) > self._size:
             self._known.popitem(last=False)
         return known
+
+    def _check_shape(self, token: str) -> None:
+        """Refuse, without asking, what cannot be a token of this issuer for this API. Raises Refused."""
+        if token.count(".") == _DOTS:
+            jwt_tokens.check_unverified(token, self.issuer, self.audience, self._leeway)
+        elif not is_access_token(token):
+            raise bad_token("token_malformed")
 
     async def _ask(self, token: str, digest: bytes, scope: Scope) -> Access:
         if self._introspection is None:
@@ -216,24 +233,7 @@ class Guard:
         log.info("refused %s %r: %s", scope.get("method"), route or scope["path"], refused.reason)
         if self._reporter is None:
             return
-        access, sender = refused.access, told(scope)
-        rejection: dict[str, Any] = {
-            "at": time.time(),
-            "method": str(scope.get("method", ""))[:16],
-            "route": (route or str(scope["path"]))[:_SHOWN],
-            "reason": refused.reason,
-            "status": refused.status,
-            "required_scope": " ".join(sorted(refused.needs.scopes))[:_LONGEST_SCOPE],
-            "source_address": sender.get("source_address"),
-            "user_agent": sender.get("user_agent"),
-        }
-        if access is not None:
-            rejection |= {
-                "present_scope": " ".join(sorted(access.scopes))[:_LONGEST_SCOPE],
-                "client_id": access.client_id,
-                "token_id": access.token_id or None,
-            }
-        self._reporter.put(rejection)
+        self._reporter.put(rejection_of(scope, refused, route))
 
 
 def _check_enough(access: Access, needs: Needs, now: float) -> None:

@@ -25,6 +25,9 @@ _KEPT = 10_000
 class Introspection:
     """Asks as the client `client_id`, which must be one that introspects `audience`. Who asks about one token at the
     same time shares the question.
+
+    At most `most` questions are under way, and as many more wait for their turn: so however many tokens somebody
+    invents, neither this API nor the issuer is kept busy with more. Beyond that the answer is `Unavailable`, at once.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Introspection:
         keys: IssuerKeys,
         http: httpx.AsyncClient,
         ttl: float,
+        most: int = 50,
     ) -> None:
         self._auth = httpx.BasicAuth(client_id, secret)
         self._issuer = issuer
@@ -43,6 +47,8 @@ class Introspection:
         self._keys = keys
         self._http = http
         self._ttl = ttl
+        self._most = most
+        self._turn = asyncio.Semaphore(most)
         self._refused: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[Access]] = {}
 
@@ -56,6 +62,8 @@ class Introspection:
             raise bad_token(reason)
         asking = self._asking.get(digest)
         if asking is None:
+            if len(self._asking) >= 2 * self._most:
+                raise Unavailable("too many introspections are under way")
             asking = self._asking[digest] = asyncio.create_task(self._ask(token, told))
             asking.add_done_callback(partial(self._done, digest))
         await asyncio.wait((asking,))
@@ -91,7 +99,8 @@ class Introspection:
         if not isinstance(address, str):
             raise Unavailable("the issuer's metadata names no introspection_endpoint")
         try:
-            answer = await self._http.post(address, data={"token": token, **told}, auth=self._auth)
+            async with self._turn:
+                answer = await self._http.post(address, data={"token": token, **told}, auth=self._auth)
             body: Any = answer.json() if answer.status_code == _OK else None
         except (httpx.HTTPError, ValueError) as error:
             raise Unavailable(f"introspection failed: {str(error) or type(error).__name__}") from error

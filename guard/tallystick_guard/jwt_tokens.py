@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 
 from tallystick_guard.access import Access
 from tallystick_guard.errors import INVALID_TOKEN, Refused
 from tallystick_guard.keys import IssuerKeys
+
+if TYPE_CHECKING:
+    from jwt.types import Options
 
 ALGORITHMS = frozenset({"ES256", "EdDSA", "RS256", "PS256"})
 """Signatures by a private key alone: no `none`, and no HMAC that somebody could make with a public key."""
@@ -18,6 +21,17 @@ NOT_VALID = "The access token is not valid."
 
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})
 _REQUIRED = ["iss", "aud", "exp", "iat", "sub", "client_id", "jti"]
+_UNVERIFIED: Options = {
+    "verify_signature": False,
+    "verify_exp": True,
+    "verify_nbf": True,
+    "verify_iat": True,
+    "verify_aud": True,
+    "verify_iss": True,
+    "require": _REQUIRED,
+}
+"""All of a JWT but its signature."""
+
 _REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
     (jwt.ExpiredSignatureError, "token_expired"),
     (jwt.ImmatureSignatureError, "token_not_yet_valid"),
@@ -57,17 +71,41 @@ async def verify(token: str, keys: IssuerKeys, issuer: str, audience: str, leewa
         )
         access = Access.of_claims(claims)
     except jwt.PyJWTError as error:
-        raise bad_token(next((reason for kind, reason in _REASONS if isinstance(error, kind)), "bad_claims")) from None
+        raise bad_token(_reason(error)) from None
     except (KeyError, TypeError, ValueError, OverflowError):
         raise bad_token("bad_claims") from None
     check_bearer(claims)
     return access
 
 
+def check_unverified(token: str, issuer: str, audience: str, leeway: float) -> None:
+    """Raise Refused for a JWT that says itself that it is not good: of another kind, issuer or audience, or expired.
+
+    Its signature is not looked at: what is left must still be asked about, or verified.
+    """
+    try:
+        header = jwt.get_unverified_header(token)
+        if str(header.get("typ", "")).lower() not in _TYPES:
+            raise bad_token("token_header")
+        jwt.decode(
+            token,
+            audience=audience,
+            issuer=issuer,
+            leeway=leeway,
+            options=_UNVERIFIED,
+        )
+    except jwt.PyJWTError as error:
+        raise bad_token(_reason(error)) from None
+
+
 def check_bearer(claims: dict[str, Any]) -> None:
     """Raise Refused for a token that is bound to a key (RFC 7800): who bears it has proven nothing."""
     if "cnf" in claims:
         raise bad_token("token_bound_to_key")
+
+
+def _reason(error: jwt.PyJWTError) -> str:
+    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), "bad_claims")
 
 
 def bad_token(reason: str) -> Refused:

@@ -18,12 +18,13 @@ from litestar import Litestar, Request, Response, get
 from litestar.config.app import AppConfig
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
-from litestar.exceptions import ImproperlyConfiguredException
+from litestar.exceptions import ImproperlyConfiguredException, WebSocketException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.plugins import InitPlugin
+from litestar.types import Scope
 
 from tallystick_guard.access import Access, Needs
-from tallystick_guard.asgi import remember
+from tallystick_guard.asgi import POLICY_VIOLATION, remember
 from tallystick_guard.errors import GuardError, body_of, headers_of
 from tallystick_guard.guard import Guard
 from tallystick_guard.metadata import metadata_path, resource_metadata
@@ -81,14 +82,19 @@ def requires(
         if not isinstance(guard, Guard):
             raise ImproperlyConfiguredException("the application lacks the GuardPlugin")
         scope: Any = connection.scope
-        remember(scope, await guard.authorize(scope, needs, min(handler.paths, default=None)))
+        try:
+            remember(scope, await guard.authorize(scope, needs, min(handler.paths, default=None)))
+        except GuardError as error:
+            if scope["type"] == "websocket":  # what Litestar closes before it is accepted, as it is told here
+                raise WebSocketException(detail=error.description, code=POLICY_VIOLATION) from error
+            raise
 
     return check
 
 
-def access_of(request: Request[Any, Any, Any]) -> Access:
-    """The rights of a request; its route must have a guard."""
-    access = request.state.get("access")
+def access_of(scope: Scope) -> Access:
+    """The rights of a request or a WebSocket; its route must have a guard."""
+    access = scope["state"].get("access")
     if not isinstance(access, Access):
         raise ImproperlyConfiguredException("the route has no guard: guards=[requires(…)]")
     return access

@@ -6,14 +6,15 @@ import asyncio
 import logging
 import re
 import time
-from collections import deque
 from typing import Any
 from uuid import uuid4
 
 import httpx
 
-from tallystick_guard.errors import Unavailable
+from tallystick_guard.errors import Refused, Unavailable
 from tallystick_guard.keys import IssuerKeys
+from tallystick_guard.request import Scope, told
+from tallystick_guard.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ _BATCH = 50
 _KEPT = 10_000
 _PAUSE = 0.25
 _RETRY = 5.0
+_SHOWN = 200
+_LONGEST_SCOPE = 2_048
 _SPOILT = re.compile(r"rejections\[(\d{1,3})\]")
 _OK, _BAD_REQUEST, _UNAUTHORIZED, _TOO_LARGE = 200, 400, 401, 413
 
@@ -32,29 +35,26 @@ _OK, _BAD_REQUEST, _UNAUTHORIZED, _TOO_LARGE = 200, 400, 401, 413
 class Reporter:
     """Sends what it is given as the client `client_id`, which may ask for a token with the scope `access:report`.
 
-    It keeps up to 10,000 that are not yet sent; of more, the oldest are dropped and their number is sent instead.
+    It keeps up to 10,000 that are not yet sent; of more, some are dropped (see `Waiting`), and their number is sent
+    instead.
     """
 
     def __init__(
         self, client_id: str, secret: str, issuer: str, api: str, keys: IssuerKeys, http: httpx.AsyncClient
     ) -> None:
-        self.dropped = 0
         self._auth = httpx.BasicAuth(client_id, secret)
         self._address = f"{issuer}{PATH}"
         self._api = api
         self._keys = keys
         self._http = http
-        self._waiting: deque[dict[str, Any]] = deque()
+        self._waiting = Waiting(_KEPT)
         self._token = ""
         self._token_until = 0.0
         self._sending: asyncio.Task[None] | None = None
 
     def put(self, rejection: dict[str, Any]) -> None:
         """Have a rejection sent soon."""
-        if len(self._waiting) >= _KEPT:
-            self._waiting.popleft()
-            self.dropped += 1
-        self._waiting.append({"id": uuid4().hex, **rejection})
+        self._waiting.put({"id": uuid4().hex, **rejection})
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_all(), name="tallystick-guard-report")
 
@@ -66,15 +66,15 @@ class Reporter:
             await asyncio.wait((self._sending,), timeout=timeout)
         self._sending.cancel()
         await asyncio.wait((self._sending,))
-        if self._waiting:
-            log.warning("%d refusals were not reported", len(self._waiting) + self.dropped)
+        untold = len(self._waiting) + self._waiting.dropped
+        if untold:
+            log.warning("%d refusals were not reported", untold)
 
     async def _send_all(self) -> None:
         """Send until nothing waits. What was not taken is sent again, so that one may be told twice after a fault."""
-        while self._waiting or self.dropped:
+        while self._waiting or self._waiting.dropped:
             await asyncio.sleep(_PAUSE)
-            batch = [self._waiting[i] for i in range(min(_BATCH, len(self._waiting)))]
-            dropped = self.dropped
+            batch, dropped = self._waiting.first(_BATCH), self._waiting.dropped
             try:
                 taken = await self._send(batch, dropped)
             except (httpx.HTTPError, ValueError, KeyError, TypeError, Unavailable) as error:
@@ -83,10 +83,8 @@ class Reporter:
             if not taken:
                 await asyncio.sleep(_RETRY)
                 continue
-            self.dropped -= dropped
-            for rejection in batch:
-                if self._waiting and self._waiting[0] is rejection:
-                    self._waiting.popleft()
+            self._waiting.dropped -= dropped
+            self._waiting.remove(batch)
 
     async def _send(self, batch: list[dict[str, Any]], dropped: int) -> bool:
         """Whether the batch is done with."""
@@ -117,6 +115,28 @@ class Reporter:
         token = answer.json()
         self._token = str(token["access_token"])
         self._token_until = time.monotonic() + max(1.0, float(token.get("expires_in", 60)) - 30.0)
+
+
+def rejection_of(scope: Scope, refused: Refused, route: str | None) -> dict[str, Any]:
+    """What is told of a request that was refused. `route` is what the path is called."""
+    access, sender = refused.access, told(scope)
+    rejection: dict[str, Any] = {
+        "at": time.time(),
+        "method": str(scope.get("method", "GET"))[:16],  # as a WebSocket begins
+        "route": (route or str(scope["path"]))[:_SHOWN],
+        "reason": refused.reason,
+        "status": refused.status,
+        "required_scope": " ".join(sorted(refused.needs.scopes))[:_LONGEST_SCOPE],
+        "source_address": sender.get("source_address"),
+        "user_agent": sender.get("user_agent"),
+    }
+    if access is not None:
+        rejection |= {
+            "present_scope": " ".join(sorted(access.scopes))[:_LONGEST_SCOPE],
+            "client_id": access.client_id,
+            "token_id": access.token_id or None,
+        }
+    return rejection
 
 
 def _spoilt(answer: httpx.Response) -> int | None:

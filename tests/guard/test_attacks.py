@@ -6,11 +6,13 @@ import asyncio
 import base64
 import json
 import time
+import uuid
 from typing import Any
 
 import httpx
 import pytest
 
+from service.tokens.handles import new_access_token
 from tallystick_guard import Guard, Refused, Unavailable
 from tallystick_guard import keys as keys_module
 from tallystick_guard.access import Access
@@ -118,6 +120,10 @@ def test_what_was_revoked_is_known_for_as_long_as_a_token_is_accepted() -> None:
     assert not revocations.ended(access())
 
 
+HANDLE = new_access_token(uuid.uuid4())
+"""Of nobody, and of the right shape."""
+
+
 def answering(status: int, body: Any, asked: list[str]) -> httpx.AsyncClient:
     """An issuer that answers introspection so."""
 
@@ -137,7 +143,7 @@ async def test_junk_that_comes_again_causes_no_question() -> None:
     async with Guard(ISSUER, API, client_id="x", client_secret="y", report=False, http=http) as guard:
         for _ in range(50):
             with pytest.raises(Refused, match="token_not_active"):
-                await guard.authorize(request("junk"))
+                await guard.authorize(request(HANDLE))
     assert len(asked) == 1
 
 
@@ -148,8 +154,8 @@ async def test_odd_callers_are_served_and_told_of(client: Any) -> None:
     now = int(time.time())
     good = {"active": True, "sub": "x", "client_id": "x", "iat": now, "exp": now + 60, "aud": API}
     http = answering(200, good, asked)
-    scope = request("opaque", headers=((b"user-agent", b"a\tb\x01"),)) | {"client": client}
+    scope = request(HANDLE, headers=((b"user-agent", b"a\tb\x01"),)) | {"client": client}
     async with Guard(ISSUER, API, client_id="x", client_secret="y", report=False, http=http) as guard:
         assert (await guard.authorize(scope)).client_id == "x"
     address = "&source_address=fe80%3A%3A1" if client and client[0].startswith("fe80") else ""
-    assert asked == [f"token=opaque{address}&user_agent=a+b+"]
+    assert asked == [f"token={HANDLE}{address}&user_agent=a+b+"]

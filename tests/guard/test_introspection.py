@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from typing import Any
 
 import httpx
 import pytest
 
+from service.tokens.handles import new_access_token
 from tallystick_guard import Guard, Needs, Refused, Unavailable
 from tests.guard.conftest import Api, http_of
-from tests.guard.issuer import request
+from tests.guard.issuer import Issuer, request
+from tests.relay.support import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -50,14 +53,17 @@ async def test_answers_are_kept_for_as_long_as_it_was_told(api: Api) -> None:
 
 
 async def test_token_for_another_api_is_refused(api: Api) -> None:
-    """Introspection itself does not tell of it; the guard would not take it either."""
+    """A JWT says so itself; of an opaque one introspection does not tell."""
     other = await api.world.issue(api.world.service)
+    opaque = await api.world.issue(await api.world.worker(token_format="opaque"))
     async with api.guard(introspect=True) as guard:
-        with pytest.raises(Refused, match="token_not_active"):
+        with pytest.raises(Refused, match="token_of_other_audience"):
             await guard.authorize(request(other))
     async with api.guard() as guard:
         with pytest.raises(Refused, match="token_of_other_audience"):
             await guard.authorize(request(other))
+        with pytest.raises(Refused, match="token_not_active"):
+            await guard.authorize(request(opaque))
 
 
 def answering(api: Api, answer: Any, asked: list[str]) -> httpx.AsyncClient:
@@ -76,6 +82,7 @@ def answering(api: Api, answer: Any, asked: list[str]) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.MockTransport(handle))
 
 
+HANDLE = new_access_token(uuid.uuid4())
 GOOD = {"active": True, "sub": "x", "client_id": "x", "scope": "a", "iat": 1, "exp": 4_000_000_000}
 
 
@@ -95,7 +102,7 @@ async def test_answer_that_is_not_for_this_api(api: Api, answer: Any, reason: st
         api.world.core.issuer, api.audience, client_id="x", client_secret="y", report=False, http=http
     ) as guard:
         with pytest.raises(Refused, match=reason):
-            await guard.authorize(request("tly_at_x"))
+            await guard.authorize(request(HANDLE))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +115,7 @@ async def test_answer_of_another_kind(api: Api, change: dict[str, Any]) -> None:
         api.world.core.issuer, api.audience, client_id="x", client_secret="y", report=False, http=http
     ) as guard:
         with pytest.raises(Refused):
-            await guard.authorize(request("tly_at_x"))
+            await guard.authorize(request(HANDLE))
 
 
 @pytest.mark.parametrize("answer", [503, 401, 403, (200, []), httpx.ConnectError("refused")])
@@ -119,7 +126,7 @@ async def test_no_answer_is_no_refusal(api: Api, answer: Any) -> None:
         api.world.core.issuer, api.audience, client_id="x", client_secret="y", report=False, http=http
     ) as guard:
         with pytest.raises(Unavailable):
-            await guard.authorize(request("tly_at_x"))
+            await guard.authorize(request(HANDLE))
 
 
 async def test_many_who_show_one_token_share_a_question(api: Api) -> None:
@@ -129,9 +136,9 @@ async def test_many_who_show_one_token_share_a_question(api: Api) -> None:
     async with Guard(
         api.world.core.issuer, api.audience, client_id="x", client_secret="y", report=False, http=http
     ) as guard:
-        answers = await asyncio.gather(*(guard.authorize(request("tly_at_x")) for _ in range(20)))
+        answers = await asyncio.gather(*(guard.authorize(request(HANDLE)) for _ in range(20)))
         assert {access.client_id for access in answers} == {"x"}
-    assert asked == ["token=tly_at_x&source_address=203.0.113.7&user_agent=test%2F1.0"]
+    assert asked == [f"token={HANDLE}&source_address=203.0.113.7&user_agent=test%2F1.0"]
 
 
 async def test_who_gives_up_leaves_the_question_to_the_others(api: Api) -> None:
@@ -140,7 +147,7 @@ async def test_who_gives_up_leaves_the_question_to_the_others(api: Api) -> None:
     async with Guard(
         api.world.core.issuer, api.audience, client_id="x", client_secret="y", report=False, http=http
     ) as guard:
-        first, second = (asyncio.create_task(guard.authorize(request("tly_at_x"))) for _ in range(2))
+        first, second = (asyncio.create_task(guard.authorize(request(HANDLE))) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
         assert (await second).client_id == "x"
@@ -151,3 +158,88 @@ async def test_introspection_needs_a_client() -> None:
     for settings in ({"introspect": True}, {"when_cut_off": "introspect", "nats_url": "nats://127.0.0.1:1"}):
         with pytest.raises(ValueError, match="client_id"):
             Guard("https://auth.example.com", "https://api.example.com", **settings)
+
+
+NOISE = (
+    *("x", "tly_at_x", "a.b", "eyJhbGciOiJub25lIn0"),
+    HANDLE[:-1] + ("A" if HANDLE[-1] != "A" else "B"),
+    HANDLE[:40] + ("A" if HANDLE[40] != "A" else "B") + HANDLE[41:],
+    HANDLE + "A",
+    HANDLE.replace("tly_at_", "tly_rt_"),
+)
+
+
+@pytest.mark.parametrize("token", NOISE, ids=range(len(NOISE)))
+async def test_noise_causes_no_question(api: Api, token: str) -> None:
+    """A text that has not the shape of a handle, or whose checksum does not fit, is refused at once."""
+    asked: list[str] = []
+    http = answering(api, (200, GOOD | {"aud": api.audience}), asked)
+    async with Guard(
+        api.world.core.issuer, api.audience, client_id="x", client_secret="y", report=False, http=http
+    ) as guard:
+        with pytest.raises(Refused, match="token_malformed"):
+            await guard.authorize(request(token))
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "headers", "reason"),
+    [
+        ({"iss": "https://evil.example.com"}, {}, "token_of_other_issuer"),
+        ({"aud": "https://other.example.com"}, {}, "token_of_other_audience"),
+        ({"exp": 1}, {}, "token_expired"),
+        ({"sub": None}, {}, "missing_claim"),
+        ({}, {"typ": "JWT"}, "token_header"),
+    ],
+)
+async def test_jwt_that_says_itself_that_it_is_not_good_causes_no_question(
+    changes: dict[str, Any], headers: dict[str, Any], reason: str
+) -> None:
+    """Where all tokens are introspected, those of other issuers, for others, and expired ones are not."""
+    issuer = Issuer()
+    async with issuer.guard(client_id="x", client_secret="y", introspect=True, report=False) as guard:
+        with pytest.raises(Refused, match=reason):
+            await guard.authorize(request(issuer.token(headers, **changes)))
+        assert issuer.asked == []
+        with pytest.raises(Unavailable, match="names no introspection_endpoint"):
+            await guard.authorize(request(issuer.token()))  # a good one is asked about
+    assert issuer.asked == ["/.well-known/oauth-authorization-server"]
+
+
+async def test_invented_tokens_keep_few_questions_under_way(api: Api) -> None:
+    """Some are under way, as many wait for their turn, and the rest are answered 503 at once; then all is as before."""
+    at_once, most, release = 0, 0, asyncio.Event()
+    worker = http_of(api.world)
+
+    async def handle(asking: httpx.Request) -> httpx.Response:
+        nonlocal at_once, most
+        if asking.url.path != "/oauth2/introspect":
+            return await worker.send(asking)
+        at_once += 1
+        most = max(most, at_once)
+        await release.wait()
+        at_once -= 1
+        return httpx.Response(200, json={"active": False})
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(handle))
+    guard = Guard(
+        api.world.core.issuer,
+        api.audience,
+        client_id="x",
+        client_secret="y",
+        report=False,
+        http=http,
+        introspections_at_once=3,
+    )
+    async with guard:
+        invented = [new_access_token(uuid.uuid4()) for _ in range(20)]
+        asking = [asyncio.create_task(guard.authorize(request(token))) for token in invented]
+        busy, _ = await asyncio.wait(asking, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        await until(lambda: at_once == 3)
+        assert {repr(task.exception()) for task in busy} == {"Unavailable('too many introspections are under way')"}
+        release.set()
+        answers = await asyncio.gather(*asking, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [Refused] * 6 + [Unavailable] * 14
+        with pytest.raises(Refused):
+            await guard.authorize(request(HANDLE))
+    assert most == 3

@@ -208,3 +208,21 @@ async def test_reporter_that_has_nothing_to_say_closes() -> None:
     assert isinstance(guard._reporter, Reporter)
     await guard.close()
     assert issuer.asked == []
+
+
+async def test_those_without_a_token_push_out_no_refusal_of_a_known_one(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many send no token or noise, what a token that is known was refused is told; so is how many were not."""
+    monkeypatch.setattr(report_module, "_KEPT", 5)
+    token, head = await api.token(), await api.world.core.journal.head()
+    async with api.guard() as guard:
+        for number in range(3):
+            await refuse(guard, request(token, path=f"/known/{number}"), Needs.of("admin"))
+            for each in range(4):
+                await refuse(guard, request(path=f"/none/{number}{each}"))
+                await refuse(guard, request("noise", path=f"/noise/{number}{each}"))
+        events = [json.loads(event.data) for event in await until_reported(api, head, 6)]
+    routes = {event["route"] for event in events if event["reason"] != "reports_dropped"}
+    assert routes == {"/known/0", "/known/1", "/known/2", "/none/23", "/noise/23"}
+    assert [event["detail"] for event in events if event["reason"] == "reports_dropped"] == ["22"]

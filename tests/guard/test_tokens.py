@@ -77,6 +77,7 @@ BAD: dict[str, tuple[Callable[[Issuer], str], str]] = {
     "crit": (lambda issuer: issuer.token({"crit": ["exp"]}), "token_malformed"),
     "bound to a key": (lambda issuer: issuer.token(cnf={"jkt": "x"}), "token_bound_to_key"),
     "no expiry": (lambda issuer: issuer.token(exp=None), "missing_claim"),
+    "expiry that is a text": (lambda issuer: issuer.token(exp=str(NOW + HOUR)), "bad_claims"),
     "no audience": (lambda issuer: issuer.token(aud=None), "missing_claim"),
     "no client": (lambda issuer: issuer.token(client_id=None), "missing_claim"),
     "roles that are none": (lambda issuer: issuer.token(roles="admin"), "bad_claims"),
