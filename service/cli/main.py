@@ -24,6 +24,7 @@ COMMANDS = {
     "anomalies": "What looks like abuse: list, show, acknowledge, and try rules on history.",
     "usage": "Figures of use.",
     "projections": "How far each projection of the journal is, and rebuilding one.",
+    "doctor": "Check the running deployment against RFC 9700 and common mistakes.",
 }
 """Each command and its line in the help. The module `service.cli.<name>` has it as the attribute of its own name."""
 
