@@ -12,6 +12,11 @@ ARGS ?=
 PYTHON ?=
 CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3
 
+# How much `make fuzz` sends, and from which seed; what is left empty has its default in tests/fuzz/plan.py.
+REQUESTS ?=
+EXAMPLES ?=
+SEED ?=
+
 BIN := .venv/bin
 RUNTIME := .venv/.installed
 DEV := .venv/.installed-dev
@@ -25,7 +30,7 @@ export PIP_USER := 0
 # A .venv that was moved, or whose Python is gone, is made again.
 STALE := $(shell [ ! -e .venv ] || { "$(BIN)/python" -c "" && [ "$$(cat .venv/.folder)" = "$$(pwd -P)" ]; } 2>/dev/null || echo stale)
 
-.PHONY: help install install-dev up test soak interop browsers lint fmt bench bench-anomalies bench-detection bench-guard bench-projection bench-relay contracts lock clean stale
+.PHONY: help install install-dev up test soak interop gateways observability fuzz browsers lint fmt bench bench-anomalies bench-detection bench-flood bench-guard bench-projection bench-relay bench-verify contracts lock clean stale
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -46,13 +51,30 @@ test: $(DEV) ## everything that proves the product within ten minutes
 soak: $(DEV) ## the long tests: load with kill -9 in the middle of it
 	@$(BIN)/python -m pytest -m soak tests/soak $(ARGS)
 
+fuzz: $(DEV) ## a hundred thousand requests that are almost right (REQUESTS=… EXAMPLES=… SEED=…)
+	@FUZZ_REQUESTS="$(REQUESTS)" FUZZ_EXAMPLES="$(EXAMPLES)" FUZZ_SEED="$(SEED)" \
+		$(BIN)/python -m pytest -m fuzz --capture=no tests/fuzz $(ARGS)
+
 browsers: $(DEV) ## the pages in a real Chromium (needs one: apt-get install chromium, or TALLYSTICK_CHROMIUM=…)
 	@$(BIN)/python -m pytest -m browsers tests/browsers $(ARGS)
 
-interop: $(DEV) ## other people's clients against a running Tallystick (needs Node.js 20 or newer)
+interop: $(DEV) ## other people's clients and verifiers (needs Node.js 20 or newer; uses nginx, Go and Maven)
 	@command -v npm > /dev/null || { echo 'interop: npm was not found; install Node.js 20 or newer' >&2; exit 1; }
-	@cd tests/interop && npm ci --silent --no-audit --no-fund
+	@tests/interop/build.sh
 	@$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
+
+observability: $(DEV) ## alert rules and dashboards by a real Prometheus (needs one: apt-get install prometheus)
+	@for program in prometheus promtool; do \
+		command -v $$program > /dev/null || { echo "observability: $$program was not found; apt-get install prometheus" >&2; exit 1; }; \
+	done
+	@$(BIN)/python -m pytest -m observability tests/observability $(ARGS)
+
+gateways: $(DEV) ## gateways in front of an API (needs nginx and HAProxy: apt-get install nginx-light haproxy)
+	@PATH="$$PATH:/usr/sbin"; for program in nginx haproxy; do \
+		command -v $$program > /dev/null || { echo "gateways: $$program was not found; apt-get install nginx-light haproxy" >&2; exit 1; }; \
+	done
+	@$(PIP) install --quiet --no-deps --require-hashes --only-binary :all: -r tests/gateways/requirements.lock
+	@$(BIN)/python -m pytest -m gateways tests/gateways $(ARGS)
 
 lint: $(DEV) ## ruff, mypy strict, import-linter
 	@failed=; run() { echo "lint: $$*"; "$(BIN)/$$@" || failed=1; }; \
@@ -75,6 +97,9 @@ bench-anomalies: $(DEV) ## how many events a second the anomaly engine judges on
 bench-detection: $(DEV) ## the anomaly rules on simulated weeks with attacks (ARGS="--write --baselines" for the docs)
 	@$(BIN)/python -m benchmarks.detection $(ARGS)
 
+bench-flood: $(DEV) ## what a good client notices of a flood of bad requests (needs wrk)
+	@$(BIN)/python -m benchmarks.flood $(ARGS)
+
 bench-guard: $(DEV) ## what the guard costs a request of an API
 	@$(BIN)/python -m benchmarks.guard $(ARGS)
 
@@ -83,6 +108,9 @@ bench-projection: $(DEV) ## how fast the usage figures are folded, live and in a
 
 bench-relay: $(DEV) ## how long after its commit an event reaches a subscriber
 	@$(BIN)/python -m benchmarks.relay_delay $(ARGS)
+
+bench-verify: $(DEV) ## how many requests of gateways a second are answered on one core
+	@$(BIN)/python -m benchmarks.verify $(ARGS)
 
 contracts: $(DEV) ## write what is made from the code: schema/contracts, docs/events.md, deploy/nats-accounts.conf
 	@$(BIN)/python -m tests.contracts
@@ -93,7 +121,9 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 lock: $(DEV) ## write both locks anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	@$(COMPILE) --group build --output-file requirements.lock > /dev/null
 	@$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock > /dev/null
-	@if grep -n '://' requirements.lock requirements-dev.lock; then echo 'lock: an address is in a lock' >&2; exit 1; fi
+	@cd tests/interop && ../../$(subst pyproject.toml,requirements.in,$(COMPILE)) --output-file requirements.lock > /dev/null
+	@cd tests/gateways && ../../$(subst pyproject.toml,requirements.in,$(COMPILE)) --output-file requirements.lock > /dev/null
+	@if grep -n '://' requirements.lock requirements-dev.lock tests/*/requirements.lock; then echo 'lock: an address is in a lock' >&2; exit 1; fi
 	@wc -l requirements.lock requirements-dev.lock
 
 clean: ## remove .venv and all caches (data in .tallystick stays)

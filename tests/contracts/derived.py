@@ -11,6 +11,7 @@ from schema.asyncapi import document
 from schema.events import EVENT_TYPES
 from schema.events_page import events_page
 from schema.json_schemas import file_name, json_schema
+from schema.openapi import openapi_document
 from service.embedded.nats_accounts import configuration_file
 from tests.schema.samples import SAMPLES, golden_bytes
 
@@ -24,6 +25,7 @@ def derived() -> Iterator[tuple[Path, str]]:
     for name, kind in EVENT_TYPES.items():
         yield CONTRACTS / file_name(name), _json(json_schema(kind, EXAMPLES[name]))
     yield CONTRACTS / "asyncapi.json", _json(document(EXAMPLES))
+    yield CONTRACTS / "openapi.json", _json(openapi_document())
     yield ROOT / "docs" / "events.md", events_page(EXAMPLES)
     yield ROOT / "deploy" / "nats-accounts.conf", configuration_file()
 
