@@ -57,6 +57,15 @@ def test_a_body_that_does_not_come_in_time_is_408(begun: bytes) -> None:
         assert server.echo.seen == []
 
 
+@pytest.mark.parametrize("begun", [GET[:20], POST % 10 + b"abc"])
+def test_a_later_request_has_a_time_of_its_own(begun: bytes) -> None:
+    """A connection that was answered may idle for long; what it begins then must come in time."""
+    limits = ConnectionLimits(header_timeout=0.2, body_timeout=0.2, idle=3_600)
+    with limited(limits) as server, server.peer() as peer:
+        peer.send(GET).until(b"\r\n\r\n").send(begun).until_closed()
+        assert peer.statuses == [200, 408]
+
+
 def test_what_was_asked_before_is_answered_before() -> None:
     """A second request that stays incomplete changes nothing for the first."""
     with limited(IMPATIENT) as server:
