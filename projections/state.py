@@ -32,6 +32,7 @@ _OF_GRANTS = (
 _OF_SESSIONS = (events.SessionStarted, events.SessionRenewed, events.SessionEnded, events.LogoutNotified)
 _OF_NO_ANSWER = (
     events.AuthorizationDenied,
+    events.AccessThrottled,
     events.UsageRecorded,
     events.AuditRead,
     events.WebhookRegistered,

@@ -27,7 +27,7 @@ CREATE TABLE runtime.throttled (
     reason text NOT NULL,
     status integer NOT NULL,
     times bigint NOT NULL,
-    PRIMARY KEY (starts, who, endpoint, error, reason, status)
+    PRIMARY KEY (starts, seconds, who, endpoint, error, reason, status)
 );
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON runtime.buckets, runtime.throttled TO tallystick_app;

@@ -33,16 +33,19 @@ _SHOWN_CLIENT = 64
 _NO_CLIENT = "_"
 _UNLIMITED = "introspect"
 """Where a client that proved who it is may ask as often as it likes: each request of its own users may need it."""
-_PROVING = frozenset({"token", "revoke", "userinfo", "verify"})
+_FOR_GATEWAYS = "verify"
+"""Where what is refused says nothing of the source, which may be a gateway's."""
+_PROVING = frozenset({"token", "revoke", "userinfo"})
 """Where success proves something of whoever asked, if only that it has a token."""
-_REFUSED_FROM = 400
+_REFUSED_FROM, _UNAVAILABLE = 400, 503
 
 
 class Exchange:
     """A request, and who it is from as far as that is known by now.
 
     `client_id` is the registered client that it claims to be from; it is the actor of an event only once it is proven.
-    `proven` is whether a client, a person or a token stands behind it, `over_limit` whether it is one too many.
+    `proven` is whether a client, a person or a token stands behind it, `over_limit` whether it is one too many; with
+    `doubt` it is, unless it is proven.
     """
 
     def __init__(self, core: Core, endpoint: str, request: HttpRequest) -> None:
@@ -52,6 +55,7 @@ class Exchange:
         self.client_id: str | None = None
         self.proven = False
         self.over_limit = False
+        self.doubt: TooManyRequests | None = None
         self._actor = _NO_CLIENT
         self._account: str | None = None
         self._form: Mapping[str, str] = {}
@@ -77,7 +81,9 @@ class Exchange:
 
     def proves_nothing(self, status: int) -> bool:
         """Whether the request, answered with that status, was let in and came of nobody who is known."""
-        return not (self.proven or self.over_limit or (self.endpoint in _PROVING and status < _REFUSED_FROM))
+        if self.proven or self.over_limit or status == _UNAVAILABLE or self.endpoint == _FOR_GATEWAYS:
+            return False
+        return self.endpoint not in _PROVING or status >= _REFUSED_FROM
 
     def acts_for(self, subject: str) -> None:
         """From now on the actor of events is the person of an account."""
@@ -102,7 +108,7 @@ class Exchange:
         if caller.method != "none":
             self.proven = True
             if self.endpoint != _UNLIMITED:
-                self.core.limits.admit_client(self.endpoint, self._actor)
+                self.core.limits.admit_client(self.endpoint, self._actor, once=caller.once is not None)
         return caller
 
     async def use_assertion(self) -> None:
@@ -119,12 +125,16 @@ class Exchange:
         """
         once, self._once = self._once, None
         try:
-            return await self.core.journal.append(Append(stream, expected_version, events, self.context, once))
+            appended = await self.core.journal.append(Append(stream, expected_version, events, self.context, once))
         except AlreadyUsed:
+            self.proven, self._actor = False, _NO_CLIENT  # whoever has seen an assertion can send it again
             raise InvalidClient("assertion_replayed") from None
         except VersionConflict:
             self._once = once  # a refused append leaves no trace: the proof is still to be used up
             raise
+        if once is not None and self.endpoint != _UNLIMITED:
+            self.core.limits.proved_once(self._actor)
+        return appended
 
     async def reject(self, rejection: Rejection) -> Appended | None:
         """Commit the event of a refusal, then count it; of too many refusals, count it alone, and return None.
@@ -134,7 +144,11 @@ class Exchange:
         """
         client_id = self._actor if self.proven and self._account is None else None
         refused = What(self.endpoint, rejection.error, rejection.reason, rejection.status)
-        if self.core.limits.may_journal(refused, self.request.source, client_id=client_id, account=self._account):
+        grant_id, _, _ = (rejection.token_id or "").partition(".")
+        target = grant_id or (None if self.proven else self.client_id)
+        if self.core.limits.may_journal(
+            refused, self.request.source, client_id=client_id, account=self._account, target=target
+        ):
             return await self.journal(rejection)
         await self.use_assertion()
         self._count(rejection)
@@ -189,14 +203,20 @@ def endpoint_of(core: Core, name: str, steps: Steps, answers: Answers = JSON_ANS
 
 
 async def _respond(exchange: Exchange, steps: Steps, answers: Answers) -> Sendable:
+    limits = exchange.core.limits
     try:
         try:
-            exchange.core.limits.admit(exchange.endpoint, exchange.request.source)
+            exchange.doubt = limits.admit(exchange.endpoint, exchange.request.source)
             return await steps(exchange)
         except TooManyRequests as refused:
             exchange.over_limit = True
             return answers.refusal(refused)
         except Rejection as rejection:
+            if exchange.doubt is not None and not exchange.proven:
+                exchange.over_limit = True
+                return answers.refusal(
+                    limits.refused_to_source(exchange.endpoint, exchange.request.source, exchange.doubt)
+                )
             return answers.refusal(await _refused(exchange, rejection))
     except JournalUnavailable as error:
         exchange.core.metrics.unavailable(exchange.endpoint, error)

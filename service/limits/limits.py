@@ -1,17 +1,21 @@
 """The limits of one worker: who may ask now, and which refusals are journalled one by one.
 
     limit               counts                                                   who is over it
-    source              requests that prove nothing: no client, person or token  429
+    source              requests that prove nothing: no client, person or token  429, unless it proves something
     client              requests of a client that proved who it is               429
     account             what a signed-in person does on the pages                429
     global              all requests                                             429
     source_refusals     refusals, of those that prove nothing                    answered as ever, and counted
     client_refusals     refusals, of a client that proved who it is              answered as ever, and counted
     account_refusals    refusals, of a signed-in person                          answered as ever, and counted
-    refusals            all refusals that are journalled one by one              answered as ever, and counted
+    refusals            all of those that prove nothing                          answered as ever, and counted
+    proven_refusals     all others                                               answered as ever, and counted
 
 What is counted becomes one `access.throttled` event for each window. A source on this machine itself, most likely a
 proxy that nobody said is one, has no limit of its own.
+
+Of each target, a grant or a client that a refusal names, some refusals have events of their own whatever else goes on:
+who floods cannot hide what else it tries.
 """
 
 from __future__ import annotations
@@ -41,8 +45,11 @@ _ALL = ""
 _MOST_HELD = 1_000
 _ALL_TIMES = 10
 """All callers together may have so many times as many refusals journalled one by one as each of them."""
+_TARGET = Limit("targets", rate=0.1, burst=20)
 _FOR_GATEWAYS = "verify"
 """Whose source may be a gateway, for all that ask it: it is refused nothing, for it would refuse them all."""
+_MAY_PROVE = frozenset({"token", "introspect", "revoke", "userinfo", "audit", "usage", "report"})
+"""Where a client or a token may yet prove who asks: good clients are let in whatever else comes from their address."""
 
 TOO_MANY = "too_many_requests"
 
@@ -65,18 +72,29 @@ class Limits:
         self._source_refusals = Buckets(Limit("source_refusals", refusal_rate, refusal_burst, penalty=True))
         self._client_refusals = Buckets(Limit("client_refusals", refusal_rate, refusal_burst, penalty=True))
         self._account_refusals = Buckets(Limit("account_refusals", refusal_rate, refusal_burst, penalty=True))
-        self._refusals = Buckets(Limit("refusals", _ALL_TIMES * refusal_rate, _ALL_TIMES * refusal_burst, penalty=True))
+        all_rate, all_burst = _ALL_TIMES * refusal_rate, _ALL_TIMES * refusal_burst
+        self._refusals = Buckets(Limit("refusals", all_rate, all_burst, penalty=True))
+        self._proven_refusals = Buckets(Limit("proven_refusals", all_rate, all_burst, penalty=True))
+        self._targets = Buckets(_TARGET)
 
     # --- may they ask? -----------------------------------------------------------------------------------------
 
-    def admit(self, endpoint: str, address: str | None) -> None:
-        """Let a request in. Raises TooManyRequests."""
-        now = time.monotonic()
+    def admit(self, endpoint: str, address: str | None) -> TooManyRequests | None:
+        """Let a request in; with what to refuse it for unless it proves something. Raises TooManyRequests."""
+        now, doubt = time.monotonic(), None
+        source = self._limited(address)
+        if source is not None and endpoint != _FOR_GATEWAYS and (waiting := self._source.wait(source, now)):
+            doubt = too_many_requests(self._source.limit, waiting)
+            if endpoint not in _MAY_PROVE:
+                raise self.refused_to_source(endpoint, address, doubt)
         if self._global.on:
             self._check(endpoint, self._global, Who("global"), self._global.take(_ALL, now))
-        source = self._limited(address)
-        if source is not None and endpoint != _FOR_GATEWAYS:
-            self._check(endpoint, self._source, Who("source", source), self._source.wait(source, now))
+        return doubt
+
+    def refused_to_source(self, endpoint: str, address: str | None, doubt: TooManyRequests) -> TooManyRequests:
+        """Count a request that was one too many of its source; returns what to refuse it for."""
+        self._count(endpoint, Who("source", self._limited(address)), doubt)
+        return doubt
 
     def proved_nothing(self, address: str | None) -> None:
         """Count a request, once it is answered, that proved neither a client nor a person nor a token."""
@@ -84,10 +102,18 @@ class Limits:
         if source is not None:
             self._source.take(source, time.monotonic())
 
-    def admit_client(self, endpoint: str, client_id: str) -> None:
-        """Let a client that proved who it is go on. Raises TooManyRequests."""
-        waiting = self._client.take(client_id, time.monotonic())
+    def admit_client(self, endpoint: str, client_id: str, *, once: bool = False) -> None:
+        """Let a client that proved who it is go on; with a proof that counts `once`, it is yet to be counted.
+
+        Raises TooManyRequests.
+        """
+        now = time.monotonic()
+        waiting = self._client.wait(client_id, now) if once else self._client.take(client_id, now)
         self._check(endpoint, self._client, Who("client", client_id=client_id), waiting)
+
+    def proved_once(self, client_id: str) -> None:
+        """Count a request of a client whose proof was used up."""
+        self._client.take(client_id, time.monotonic())
 
     def admit_account(self, endpoint: str, subject: str) -> None:
         """Let a signed-in person go on. Raises TooManyRequests."""
@@ -107,13 +133,22 @@ class Limits:
     # --- is it journalled? -------------------------------------------------------------------------------------
 
     def may_journal(
-        self, refused: What, address: str | None, *, client_id: str | None = None, account: str | None = None
+        self,
+        refused: What,
+        address: str | None,
+        *,
+        client_id: str | None = None,
+        account: str | None = None,
+        target: str | None = None,
     ) -> bool:
         """Whether a refusal gets an event of its own; else it is counted in that of its window.
 
         `client_id` is the client that proved who it is, `account` the subject of who is signed in, None where none is.
+        `target` is the grant or the client that it names, if it names one that there is.
         """
         now = time.monotonic()
+        if target is not None and not self._targets.take(target, now):
+            return True
         if account is not None:
             waiting = self._account_refusals.take(account, now)
             who = Who("account_refusals", account=account)
@@ -126,7 +161,8 @@ class Limits:
         else:
             waiting, who = 0.0, Who("refusals")
         if not waiting:
-            waiting, who = self._refusals.take(_ALL, now), Who("refusals")
+            altogether = self._refusals if client_id is None and account is None else self._proven_refusals
+            waiting, who = altogether.take(_ALL, now), who._replace(limit=altogether.limit.name)
         if waiting:
             self._throttled.count(who, refused)
             self._metrics.summarised(who.limit, 1)
@@ -140,9 +176,12 @@ class Limits:
         while True:
             await asyncio.sleep(_SHARE_SECONDS)
             rounds += 1
-            await self.keep_in_step()
-            if rounds % _TELL_EVERY == 0:
-                await self.tell()
+            try:
+                await self.keep_in_step()
+                if rounds % _TELL_EVERY == 0:
+                    await self.tell()
+            except Exception:
+                log.exception("limits are not in step with other workers")
 
     async def keep_in_step(self) -> None:
         """Share what was taken, and record what was throttled."""
@@ -163,16 +202,20 @@ class Limits:
     def _all(self) -> tuple[Buckets, ...]:
         return (
             *(self._source, self._client, self._account, self._global),
-            *(self._source_refusals, self._client_refusals, self._account_refusals, self._refusals),
+            *(self._source_refusals, self._client_refusals, self._account_refusals),
+            *(self._refusals, self._proven_refusals, self._targets),
         )
 
     def _check(self, endpoint: str, buckets: Buckets, who: Who, waiting: float) -> None:
         if not waiting:
             return
         refused = too_many_requests(buckets.limit, waiting)
+        self._count(endpoint, who, refused)
+        raise refused
+
+    def _count(self, endpoint: str, who: Who, refused: TooManyRequests) -> None:
         self._throttled.count(who, What(endpoint, refused.error, refused.reason, refused.status))
         self._metrics.throttled(who.limit, endpoint)
-        raise refused
 
     @staticmethod
     def _limited(address: str | None) -> str | None:

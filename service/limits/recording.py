@@ -28,18 +28,18 @@ _RECORD = """
                 $7::text[], $8::text[], $9::text[], $10::int[], $11::bigint[])
         AS r(who, "limit", source, client, account, endpoint, error, reason, status, times)
     ORDER BY r.who, r.endpoint, r.error, r.reason, r.status
-    ON CONFLICT (starts, who, endpoint, error, reason, status) DO UPDATE SET times = t.times + excluded.times
+    ON CONFLICT (starts, seconds, who, endpoint, error, reason, status) DO UPDATE SET times = t.times + excluded.times
 """
-# A second later: a worker may have begun to record in a window just before its end.
+# Ten seconds later: a worker may have begun to record in a window just before its end.
 _CLOSED = """
     SELECT starts, seconds, who, "limit", source, client, account, sum(times)::bigint AS times,
            json_agg(json_build_object('endpoint', endpoint, 'error', error, 'reason', reason, 'status', status,
                                       'count', times) ORDER BY times DESC, endpoint, error, reason, status) AS requests
     FROM runtime.throttled
-    WHERE starts + seconds + 1 <= extract(epoch FROM clock_timestamp())
+    WHERE starts + seconds + 10 <= extract(epoch FROM clock_timestamp())
     GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 3 LIMIT 200
 """
-_TOLD = "DELETE FROM runtime.throttled WHERE starts = $1 AND who = $2"
+_TOLD = "DELETE FROM runtime.throttled WHERE starts = $1 AND seconds = $2 AND who = $3"
 _NAMED_KINDS = 64
 
 
@@ -66,7 +66,7 @@ async def tell(journal: PostgresJournal) -> int:
             await journal.append(Append(stream, 0, (event,), context))
         except VersionConflict:
             log.debug("another worker told of it")
-        await journal.fetch(_TOLD, row["starts"], row["who"])
+        await journal.fetch(_TOLD, row["starts"], row["seconds"], row["who"])
     return len(rows)
 
 

@@ -70,7 +70,7 @@ class Caller(NamedTuple):
 async def authorize(exchange: Exchange, scope: str) -> Caller:
     """Who calls; from here on the events of the exchange are theirs.
 
-    Raises InvalidRequest, NoToken, InvalidToken, InsufficientScope or JournalUnavailable.
+    Raises InvalidRequest, NoToken, InvalidToken, InsufficientScope, TooManyRequests or JournalUnavailable.
     """
     refuse_in_query(exchange.request)
     text = token_in_header(exchange.request)
@@ -82,6 +82,7 @@ async def authorize(exchange: Exchange, scope: str) -> Caller:
     exchange.acts_as(token.client_id)
     if person is not None:
         exchange.acts_for(person.subject)
+    exchange.core.limits.admit_client(exchange.endpoint, token.client_id)
     check_audience(found, token, OWN_API)
     if scope not in token.scope.split(" "):
         raise InsufficientScope(

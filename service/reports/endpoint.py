@@ -52,7 +52,7 @@ async def take_report(exchange: Exchange) -> Response:
         raise bad_parameter("api", "is none that the client introspects")
     rejections = [_append(exchange, caller, report, rejected) for rejected in report.rejections]
     if report.dropped:
-        rejections.append(_append_dropped(exchange, report))
+        rejections.append(_append_dropped(exchange, caller, report))
     taken = await asyncio.gather(*rejections)
     return answer({"taken": sum(taken)})
 
@@ -76,14 +76,17 @@ async def _append(exchange: Exchange, caller: Caller, report: Report, rejected: 
         rejected_at=int(rejected.at),
     )
     counted = What(ENDPOINT, event.error, event.reason, event.status)
-    if not exchange.core.limits.may_journal(counted, rejected.source_address, client_id=caller.client_id):
+    grant_id, _, _ = (token_id or "").partition(".")
+    if not exchange.core.limits.may_journal(
+        counted, rejected.source_address, client_id=caller.client_id, target=grant_id or client_id
+    ):
         _count(exchange, event)
         return True
     stream = derived_stream(int(rejected.at * 1_000), f"{caller.client_id}/{report.api}/{rejected.id}")
     return await _commit(exchange, stream, event, rejected.source_address)
 
 
-async def _append_dropped(exchange: Exchange, report: Report) -> bool:
+async def _append_dropped(exchange: Exchange, caller: Caller, report: Report) -> bool:
     event = AccessRejected(
         endpoint=ENDPOINT,
         error=DROPPED[1],
@@ -92,6 +95,10 @@ async def _append_dropped(exchange: Exchange, report: Report) -> bool:
         detail=str(report.dropped),
         api=report.api,
     )
+    counted = What(ENDPOINT, event.error, event.reason, event.status)
+    if not exchange.core.limits.may_journal(counted, exchange.request.source, client_id=caller.client_id):
+        _count(exchange, event, report.dropped)
+        return True
     return await _commit(exchange, new_stream(), event, exchange.request.source, report.dropped)
 
 

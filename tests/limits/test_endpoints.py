@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -11,11 +12,24 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 from service.endpoints.core import Core
 from service.http.app import create_app
+from service.journal.port import JournalUnavailable
 from service.limits.limits import Limits
-from tests.endpoints.world import INTROSPECT, REVOKE, TOKEN, World, open_world
+from service.own_api.scopes import OWN_API, USAGE_READ
+from tests.endpoints.world import (
+    INTROSPECT,
+    REVOKE,
+    TOKEN,
+    World,
+    assertion_claims,
+    assertion_form,
+    open_world,
+    signed,
+)
 
 STRANGER, NEIGHBOUR = "203.0.113.9", "203.0.113.10"
 SLOW: dict[str, Any] = {
@@ -111,6 +125,134 @@ async def test_good_requests_are_no_burden_on_their_source(core: Core) -> None:
             assert (await http.post(INTROSPECT, data=form, headers=world.api.basic)).json()["active"] is True
             assert (await http.get("/verify", params=_for_users(), headers=_bearer(token))).status_code == 200
         assert (await http.post(TOKEN, data=BAD)).status_code == 401
+
+
+async def test_good_clients_are_let_in_whatever_else_comes_from_their_address(core: Core) -> None:
+    """At an address that is over its limit, who proves to be a client, or has a good token, is let in."""
+    async with limited(core, **SLOW) as worker, open_world(worker) as world, caller(worker, STRANGER) as http:
+        token = await _issued(http, world)
+        while (await http.post(TOKEN, data=BAD)).status_code != 429:
+            pass
+        guess = {"grant_type": "client_credentials", "client_id": world.service.client_id, "client_secret": "wrong"}
+        assert (await http.post(TOKEN, data=guess)).status_code == 429
+        assert await _issued(http, world)
+        assert (await http.post(INTROSPECT, data={"token": token}, headers=world.api.basic)).json()["active"] is True
+        assert (await http.post(REVOKE, data={"token": token}, headers=world.service.basic)).status_code == 200
+        assert (await http.get("/oauth2/userinfo", headers=_bearer("junk"))).status_code == 429
+        assert (await http.post("/oauth2/device_authorization", data={"client_id": "x"})).status_code == 429
+
+
+async def test_junk_at_a_gateway_does_not_shut_out_its_address(core: Core) -> None:
+    """What `/verify` refuses says nothing of who asks it."""
+    async with limited(core, **SLOW) as worker, caller(worker, STRANGER) as http:
+        for _ in range(20):
+            await http.get("/verify", params=_for_users(), headers=_bearer("junk"))
+        assert (await http.post(TOKEN, data=BAD)).status_code == 401
+
+
+async def test_noise_hides_nothing_of_what_has_a_name(core: Core) -> None:
+    """However many refusals there were, those about one client or one grant are journalled, the first of each."""
+    unlimited = SLOW | {"source_rate": 0.0}
+    async with limited(core, **unlimited) as worker, open_world(worker) as world, caller(worker, STRANGER) as http:
+        token = await _issued(http, world)
+        assert (await http.post(REVOKE, data={"token": token}, headers=world.service.basic)).status_code == 200
+        for number in range(60):
+            await http.get("/verify", params=_for_users(), headers=_bearer(f"junk-{number}"))
+            await http.post(INTROSPECT, data={"token": f"junk-{number}"}, headers=world.api.basic)
+        head = await worker.journal.head()
+        form = {"grant_type": "client_credentials", "client_id": world.service.client_id, "client_secret": "wrong"}
+        for _ in range(30):
+            await http.post(TOKEN, data=form)
+            await http.get("/verify", params=_for_users(), headers=_bearer(token))
+        reasons = {reason: times for (_, reason), times in (await journalled(worker, head)).items()}
+        assert reasons == {"bad_secret": 20, "token_not_active": 20}
+
+
+async def test_what_strangers_are_refused_keeps_no_client_out_of_the_journal(core: Core) -> None:
+    """Many sources together have one budget, and those that proved who they are another."""
+    async with limited(core, **SLOW) as worker, open_world(worker) as world:
+        for number in range(40):
+            async with caller(worker, f"198.51.100.{number}") as http:
+                await http.post(TOKEN, data=BAD)
+        head = await worker.journal.head()
+        async with caller(worker, "198.51.100.99") as http:
+            await http.post(TOKEN, data=BAD)
+            await http.post(INTROSPECT, data={"token": "junk"}, headers=world.api.basic)
+        assert sum((await journalled(worker, head)).values()) == 1
+        told = {(each["limit"], each["network"]): each["count"] for each in await summary(worker)}
+        assert told["refusals", "198.51.100.99"] == 1
+
+
+async def test_an_assertion_that_was_seen_locks_nobody_out(core: Core) -> None:
+    """Who sends a used assertion again is a stranger: the client whose it was goes on."""
+    unlimited = SLOW | {"source_rate": 0.0}
+    async with limited(core, **unlimited) as worker, open_world(worker) as world, caller(worker, STRANGER) as http:
+        key = ec.generate_private_key(ec.SECP256R1())
+        jwk = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+        party = await world.worker(auth_method="private_key_jwt", jwks=({**jwk, "kid": "k"},))
+
+        def form(assertion: str) -> dict[str, str]:
+            return {"grant_type": "client_credentials"} | assertion_form(assertion)
+
+        seen = signed(assertion_claims(party.client_id), key, kid="k")
+        assert (await http.post(TOKEN, data=form(seen))).status_code == 200
+        assert {(await http.post(TOKEN, data=form(seen))).status_code for _ in range(9)} == {401}
+        for status in (200, 200, 200, 429):
+            fresh = signed(assertion_claims(party.client_id), key, kid="k")
+            assert (await http.post(TOKEN, data=form(fresh))).status_code == status
+
+
+async def test_who_reads_the_own_api_is_a_client_like_others(core: Core) -> None:
+    """The limit of clients holds for it, too."""
+    async with limited(core, **SLOW | {"client_burst": 5}) as worker, open_world(worker) as world:
+        party = await world.worker(resources=(OWN_API,), scopes=(USAGE_READ,))
+        async with caller(worker, STRANGER) as http:
+            answer = await http.post(TOKEN, data={"grant_type": "client_credentials"}, headers=party.basic)
+            token = answer.json()["access_token"]
+            statuses = [(await http.get("/usage/figures", headers=_bearer(token))).status_code for _ in range(6)]
+            assert (set(statuses[:4]), statuses[4:]) == ({200}, [429, 429])
+
+
+async def test_what_one_source_may_not_ask_costs_the_others_nothing(core: Core) -> None:
+    """What a source is refused for itself does not count for all together."""
+    few = SLOW | {"source_burst": 1, "global_rate": 0.001, "global_burst": 5}
+    async with limited(core, **few) as worker:
+        async with caller(worker, STRANGER) as http:
+            assert [(await http.get("/sign-in")).status_code for _ in range(9)] == [200] + [429] * 8
+        async with caller(worker, NEIGHBOUR) as http:
+            assert (await http.get("/sign-in")).status_code == 200
+
+
+async def test_an_outage_is_held_against_nobody(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be answered (503) does not count."""
+
+    async def away(*_: object) -> None:
+        raise JournalUnavailable("away")
+
+    async with limited(core, **SLOW) as worker, caller(worker, STRANGER) as http:
+        with monkeypatch.context() as patched:
+            patched.setattr(worker.journal, "append", away)
+            assert {(await http.post(TOKEN, data=BAD)).status_code for _ in range(3)} == {503}
+        assert {(await http.post(TOKEN, data=BAD)).status_code for _ in range(5)} == {401}
+
+
+async def test_what_goes_wrong_once_ends_no_limit(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault while workers are kept in step is logged, and the next time is as ever."""
+    done = asyncio.Event()
+    times: list[int] = []
+
+    async def breaks() -> None:
+        times.append(1)
+        if len(times) > 1:
+            done.set()
+        raise RuntimeError("broken")
+
+    async with limited(core, **SLOW) as worker:
+        monkeypatch.setattr(worker.limits, "keep_in_step", breaks)
+        running = asyncio.create_task(worker.limits.run())
+        async with asyncio.timeout(60):
+            await done.wait()
+        running.cancel()
 
 
 async def test_a_client_is_held_back_by_itself(core: Core) -> None:
