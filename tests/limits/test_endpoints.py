@@ -184,7 +184,7 @@ async def test_what_strangers_are_refused_keeps_no_client_out_of_the_journal(cor
 
 
 async def test_an_assertion_that_was_seen_locks_nobody_out(core: Core) -> None:
-    """Who sends a used assertion again is a stranger: the client whose it was goes on."""
+    """Who sends a used assertion again is a stranger, and refused as one: the client whose it was goes on."""
     unlimited = SLOW | {"source_rate": 0.0}
     async with limited(core, **unlimited) as worker, open_world(worker) as world, caller(worker, STRANGER) as http:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -196,10 +196,14 @@ async def test_an_assertion_that_was_seen_locks_nobody_out(core: Core) -> None:
 
         seen = signed(assertion_claims(party.client_id), key, kid="k")
         assert (await http.post(TOKEN, data=form(seen))).status_code == 200
-        assert {(await http.post(TOKEN, data=form(seen))).status_code for _ in range(9)} == {401}
+        assert {(await http.post(TOKEN, data=form(seen))).status_code for _ in range(30)} == {401}
         for status in (200, 200, 200, 429):
             fresh = signed(assertion_claims(party.client_id), key, kid="k")
             assert (await http.post(TOKEN, data=form(fresh))).status_code == status
+        told = {
+            (each["limit"], each["network"], each.get("client_id")): each["count"] for each in await summary(worker)
+        }
+        assert told == {("source_refusals", STRANGER, None): 7, ("client", None, party.client_id): 1}
 
 
 async def test_who_reads_the_own_api_is_a_client_like_others(core: Core) -> None:
