@@ -28,7 +28,6 @@ def doctor(as_json: bool, verbose: bool, url: str | None, nats_monitoring: str |
     Each finding tells why it matters and how to mend it; docs/doctor.md lists them all. Nothing is changed, and no
     secret is printed. Exits 1 when something fails.
     """
-    from service.cli.access_output import print_json
     from service.doctor.gather import examine
 
     for name, value in (("--url", url), ("--nats-monitoring", nats_monitoring)):
@@ -38,7 +37,7 @@ def doctor(as_json: bool, verbose: bool, url: str | None, nats_monitoring: str |
     logging.disable(logging.WARNING)  # what servers refuse when they are tried is a finding, and no line of a log
     findings = asyncio.run(examine(deployment, url=url, monitoring=nats_monitoring))
     if as_json:
-        print_json(findings)
+        _print_json(findings)
     else:
         _print(findings, verbose=verbose)
     if any(finding.severity == "fail" for finding in findings):
@@ -67,6 +66,15 @@ def _is_http(url: str) -> bool:
 
     parts = split(url)
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.username is None
+
+
+def _print_json(findings: list[Finding]) -> None:
+    """In ASCII: what servers say must not steer a terminal from within a string either."""
+    import json
+
+    import msgspec
+
+    click.echo(json.dumps(msgspec.to_builtins(findings), indent=2).replace("\x7f", "\\u007f"))
 
 
 def _print(findings: list[Finding], *, verbose: bool) -> None:

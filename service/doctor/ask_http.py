@@ -23,7 +23,7 @@ _METADATA = "/.well-known/openid-configuration"
 _KEYS = "/.well-known/jwks.json"
 _FOUND = 200
 _LARGEST = 1_048_576
-_MAX_AGE = re.compile(r"max-age=(\d+)")
+_MAX_AGE = re.compile(r"max-age=([0-9]{1,10})")
 _DATE_WITHIN = 2.0
 """The Date header tells whole seconds, and a server may make it anew once a second."""
 
@@ -103,10 +103,18 @@ async def _get(session: aiohttp.ClientSession, url: str) -> Answer | str:
         began, asked_at = loop.time(), dt.datetime.now(dt.UTC)
         async with session.get(url, allow_redirects=False, headers={"accept": "application/json"}) as answer:
             took = loop.time() - began
-            text = await answer.content.read(_LARGEST)
+            text = await body_of(answer)
             return Answer(answer.status, answer.headers, _json(text), _clock(answer.headers, asked_at, took))
     except _FAILURES as error:
         return _reason(error)
+
+
+async def body_of(answer: aiohttp.ClientResponse) -> bytes:
+    """The body, however many pieces it comes in, up to a mebibyte of it."""
+    body = b""
+    while len(body) < _LARGEST and (piece := await answer.content.read(_LARGEST - len(body))):
+        body += piece
+    return body
 
 
 def _reason(error: BaseException) -> str:
@@ -120,7 +128,7 @@ def _reason(error: BaseException) -> str:
 def _json(text: bytes) -> Mapping[str, Any] | None:
     try:
         decoded = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return decoded if isinstance(decoded, dict) else None
 

@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 
 from consumers.connection import Connection, NatsUnavailable, connected
 from schema.envelope import STREAM_NAME
+from service.doctor.ask_http import body_of
 from service.doctor.ask_tls import DEADLINE
 from service.doctor.facts import Clock, NatsFacts
 from service.doctor.places import split
@@ -29,6 +30,20 @@ _ELSEWHERE = "TALLYSTICK_DOCTOR"
 _REFUSED = b'"err_code":10060'
 _MONITORING = 8222
 _POLL = 0.01
+
+
+class _JetStreamConfig(msgspec.Struct):
+    sync_always: bool = False
+
+
+class _JetStream(msgspec.Struct):
+    config: _JetStreamConfig
+
+
+class _Monitored(msgspec.Struct):
+    """What is read of `/varz`. Where JetStream is not on, its configuration is not there."""
+
+    jetstream: _JetStream
 
 
 async def ask_nats(
@@ -121,12 +136,14 @@ async def _synced(url: str, home: Home, monitoring: str | None, host: str) -> tu
     asked = f"{(monitoring or http_url(host, _MONITORING)).rstrip('/')}/varz"
     timeout = aiohttp.ClientTimeout(total=DEADLINE)
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(asked) as answer:
-            said = msgspec.json.decode(await answer.read())
-        config = said["jetstream"]["config"]
-    except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError):
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(asked, allow_redirects=False) as answer,
+        ):
+            said = msgspec.json.decode(await body_of(answer), type=_Monitored)
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError, RecursionError):
         return None, f"{asked} does not tell"
-    return bool(config.get("sync_always")), asked
+    return said.jetstream.config.sync_always, asked
 
 
 def _own_configuration(url: str, home: Home) -> bool | None:

@@ -7,6 +7,7 @@ It is the gateway's own configuration and has few different values, so that each
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ _PARAMETERS = ("audience", "scope", "role", "max_age")
 _REPEATABLE = ("scope", "role")
 _LONGEST_AGE = 3_600
 _KEPT = 1_024
+_WORD = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 
 class Needs(NamedTuple):
@@ -39,7 +41,16 @@ def read_needs(query: bytes) -> Needs:
 
 
 def _words(query: Query, name: str) -> frozenset[str]:
-    return frozenset(" ".join(query.get(name, ())).split())
+    """What stands between spaces, of the characters that RFC 6749 section 3.3 lets a scope have: a scope is told in the
+    challenge.
+    """
+    words: set[str] = set()
+    for value in query.get(name, ()):
+        found = [word for word in value.split(" ") if word]
+        if not found or not all(map(_WORD.fullmatch, found)):
+            raise bad_parameter(name, "has words of other characters than scopes may have, or no word")
+        words.update(found)
+    return frozenset(words)
 
 
 def _max_age(query: Query) -> int:

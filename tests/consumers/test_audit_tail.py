@@ -67,15 +67,16 @@ async def test_each_format_has_every_event(nats: NatsServer) -> None:
         assert output.splitlines()[0] == FORMATS[kind].line(event(3))
 
 
+@pytest.mark.parametrize("torn_at", [1, 40, None])
 @pytest.mark.parametrize("kind", ["json", "ocsf"])
-async def test_file_goes_on_where_it_ends(nats: NatsServer, tmp_path: Path, kind: str) -> None:
+async def test_file_goes_on_where_it_ends(nats: NatsServer, tmp_path: Path, kind: str, torn_at: int | None) -> None:
     """Started again it has what came since, each event once; what a kill left of a line is no event."""
     file = tmp_path / "audit.ndjson"
     await fill(nats, 1, 4, create=True)
     options = ("--format", kind, "--into", str(file), "--no-follow")
     assert (await ended(nats, *options))[:2] == (0, "")
     with file.open("ab") as torn:
-        torn.write(FORMATS[kind].line(event(5)).encode()[:40])
+        torn.write(FORMATS[kind].line(event(5)).encode()[:torn_at])
     await fill(nats, 5, 7)
     assert (await ended(nats, *options))[:2] == (0, "")
     assert positions(file.read_text(), kind) == [1, 2, 3, 4, 5, 6, 7]
@@ -127,10 +128,16 @@ def refused(*options: str) -> tuple[int, str]:
     [
         (b'{"position": 3}\n', "{file}: its last line is no event in this format: it has no event.sequence"),
         (b"\xff\n", "{file}: its last line is no event in this format: "),
+        (b'{"position": 3}\n{"pos', "{file}: its last line is no event in this format: it has no event.sequence"),
+        (b"hello\nworld: unfinished", "{file}: its last line is no event in this format: "),
+        (b"c2VjcmV0LW1hc3Rlci1rZXk=", "{file}: what it ends with is no part of an event"),
+        (b'{"keys": [{"kty": "EC", "d": "secret"}]}', "{file}: what it ends with is no part of an event"),
+        (b'{"event": {"sequence": 3}}\n# end', "{file}: what it ends with is no part of an event"),
+        (b"\n", "{file}: its last line is no event in this format: "),
     ],
 )
 def test_file_of_something_else_is_left_alone(tmp_path: Path, content: bytes, told: str) -> None:
-    """Two formats in one file would be read as neither."""
+    """Two formats in one file would be read as neither, and what is no event is never cut off."""
     file = tmp_path / "audit.ndjson"
     file.write_bytes(content)
     code, errors = refused("--format", "ecs", "--into", str(file), "--no-follow")
@@ -138,6 +145,15 @@ def test_file_of_something_else_is_left_alone(tmp_path: Path, content: bytes, to
     assert errors.startswith(f"Error: {told.format(file=file)}")
     assert len(errors.splitlines()) == 1
     assert file.read_bytes() == content
+
+
+def test_pipe_is_no_file(tmp_path: Path) -> None:
+    """It cannot say where it ends; nor can a device."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/null")):
+        told = f"Error: {path}: it is no regular file, and so cannot tell where it ends"
+        assert refused("--format", "ecs", "--into", str(path), "--no-follow") == (1, f"{told}\n")
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
 import ssl
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from cryptography import x509
@@ -30,23 +32,25 @@ READY = {"status": "unready", "parts": {"relay": {"status": "unready", "reason":
 
 @contextlib.asynccontextmanager
 async def serving(
-    context: ssl.SSLContext | None = None, headers: Mapping[str, str] = {}, status: int = 200
+    context: ssl.SSLContext | None = None,
+    headers: Mapping[str, str] = {},
+    status: int = 200,
+    metadata: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None,
+    cache_control: str = "public, max-age=60",
 ) -> AsyncIterator[str]:
-    """A server that says what an authorization server says."""
+    """A server that says what an authorization server says; by `metadata`, where that is given."""
 
-    async def metadata(_: web.Request) -> web.Response:
+    async def usual(_: web.Request) -> web.StreamResponse:
         return web.json_response(METADATA, headers=headers, status=status)
 
     async def keys(_: web.Request) -> web.Response:
-        return web.json_response(
-            {"keys": [{"kid": "a"}, {"kid": "b"}]}, headers={"cache-control": "public, max-age=60"}
-        )
+        return web.json_response({"keys": [{"kid": "a"}, {"kid": "b"}]}, headers={"cache-control": cache_control})
 
     async def ready(_: web.Request) -> web.Response:
         return web.json_response(READY, status=503)
 
     app = web.Application()
-    app.router.add_get("/.well-known/openid-configuration", metadata)
+    app.router.add_get("/.well-known/openid-configuration", metadata or usual)
     app.router.add_get("/.well-known/jwks.json", keys)
     app.router.add_get("/health/ready", ready)
     runner = web.AppRunner(app)
@@ -152,6 +156,70 @@ async def test_an_answer_that_is_no_metadata() -> None:
 
     assert facts.unreachable == "it answers 404, and no metadata"
     assert facts.metadata is None
+
+
+async def test_metadata_that_comes_in_pieces() -> None:
+    """An answer is read to its end, as the network cuts it."""
+    sent = asyncio.Event()
+
+    async def metadata(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(b'{"issuer": ')
+        await sent.wait()
+        await answer.write(b'"x"}')
+        return answer
+
+    read = aiohttp.StreamReader.read
+
+    async def note(self: aiohttp.StreamReader, n: int = -1) -> bytes:
+        piece = await read(self, n)
+        sent.set()
+        return piece
+
+    async with serving(metadata=metadata) as url:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(aiohttp.StreamReader, "read", note)
+            facts, _ = await ask(url, None, None)
+
+    assert (facts.unreachable, facts.metadata) == ("", {"issuer": "x"})
+
+
+async def test_no_more_of_an_answer_is_read_than_a_mebibyte() -> None:
+    """A server that never ends is none."""
+
+    async def metadata(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await answer.write(b" " * 65_536)
+        return answer
+
+    async with serving(metadata=metadata) as url:
+        facts, _ = await ask(url, None, None)
+
+    assert facts.unreachable == "it answers 200, and no metadata"
+
+
+async def test_an_answer_that_is_too_deep() -> None:
+    """It is no metadata, and no fault of this program."""
+
+    async def metadata(_: web.Request) -> web.Response:
+        return web.Response(text="[" * 100_000)
+
+    async with serving(metadata=metadata) as url:
+        facts, _ = await ask(url, None, None)
+
+    assert facts.unreachable == "it answers 200, and no metadata"
+
+
+async def test_an_age_of_keys_that_is_no_number_for_anybody() -> None:
+    """The keys are there all the same."""
+    async with serving(cache_control=f"max-age={'9' * 5_000}") as url:
+        facts, _ = await ask(url, None, None)
+
+    assert (facts.jwks, facts.jwks_max_age) == (("a", "b"), 9_999_999_999)
 
 
 async def test_no_address_at_all() -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from aiohttp import web
 
 from consumers.connection import NatsUnavailable, connected
 from schema.envelope import STREAM_NAME
 from service.doctor import nats as checks
-from service.doctor.ask_nats import ask_nats
+from service.doctor.ask_nats import _synced, ask_nats
 from service.doctor.facts import NatsFacts
 from service.embedded.home import Home
 from service.embedded.nats import _program
@@ -147,6 +148,40 @@ async def test_a_monitoring_port_that_does_not_answer(tmp_path: Path) -> None:
         facts, _ = await ask_nats(own.url(), None, Home(tmp_path), "http://127.0.0.1:1", 1)
 
     assert (facts.sync_always, facts.sync_how) == (None, "http://127.0.0.1:1/varz does not tell")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        web.Response(status=307, headers={"location": "/true"}),
+        web.json_response({"jetstream": {"config": []}}),
+        web.json_response({"jetstream": {"config": {"sync_always": "yes"}}}),
+        web.json_response([]),
+        web.Response(text='{"more": ' + "[" * 100_000),
+        web.json_response({"jetstream": {"config": {"sync_always": True}}, "more": "x" * 2_000_000}),
+    ],
+    ids=["elsewhere", "list", "text", "array", "deep", "long"],
+)
+async def test_a_monitoring_port_that_is_of_something_else(tmp_path: Path, said: web.Response) -> None:
+    """What it says is not believed, nobody is asked elsewhere, and no more is read than a mebibyte."""
+
+    async def varz(_: web.Request) -> web.Response:
+        return said
+
+    async def true(_: web.Request) -> web.Response:
+        return web.json_response({"jetstream": {"config": {"sync_always": True}}})
+
+    app = web.Application()
+    app.router.add_get("/varz", varz)
+    app.router.add_get("/true", true)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        assert await _synced("nats://127.0.0.1:1", Home(tmp_path), url, "") == (None, f"{url}/varz does not tell")
+    finally:
+        await runner.cleanup()
 
 
 async def test_no_server_is_a_sentence_without_the_password(tmp_path: Path) -> None:

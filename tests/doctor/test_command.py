@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import string
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from service.cli.main import tallystick
+from service.doctor import gather
+from service.doctor.finding import Finding
+from service.doctor.issuer import CHECKS
 
 SECRETS = {
     "TALLYSTICK_DATABASE_URL": "postgresql://me:s3cret@127.0.0.1:1/x",
@@ -80,3 +84,21 @@ def test_verbose_names_what_is_well(tmp_path: Path) -> None:
 
     assert "login-failures-account-loose" not in short
     assert "ok       login-failures-account-loose: an account takes at most 100 wrong passwords an hour" in long
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_nothing_that_a_server_says_steers_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """Control characters, those that turn the direction and what is no text are escaped; JSON says the same."""
+    said = "\x1b[31m \x9b2J \x7f \u202e \u2066 \u2028 \udc9b \u00fc"
+
+    async def examine(*_: object, **__: object) -> list[Finding]:
+        return [CHECKS[0].found(said)]
+
+    monkeypatch.setattr(gather, "examine", examine)
+    result = run(tmp_path, *arguments, **SECRETS)
+
+    assert set(result.stdout) <= {*string.printable, "\u00fc", "\u2026"} - {"\r", "\x0b", "\x0c"}
+    if arguments:
+        assert json.loads(result.stdout)[0]["found"] == said

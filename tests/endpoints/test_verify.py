@@ -192,6 +192,15 @@ async def test_answer_may_be_kept_for_as_long_as_the_gateway_said(world: World) 
         {"max_age": "\u0665"},
         {"scopes": "read:users"},
         {"scope": ""},
+        {"scope": " "},
+        {"scope": ["read:users", " "]},
+        {"scope": "\u00e9"},
+        {"scope": '" x'},
+        {"scope": "x\\"},
+        {"scope": "read:users\u3000write:users"},
+        {"scope": "read:users\twrite:users"},
+        {"role": "\u00e9"},
+        {"role": 'clerk"'},
     ],
 )
 async def test_configuration_that_is_a_mistake_lets_nobody_pass(world: World, query: dict[str, Any]) -> None:

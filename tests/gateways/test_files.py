@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from service.verify.needs import read_needs
 from tests.gateways.running import FILES, KINDS
+from tests.gateways.targets import AMBIGUOUS, HARMLESS
 
 ALL = sorted(folder.name for folder in FILES.iterdir())
 UNTESTED = sorted(set(ALL) - set(KINDS))
@@ -66,6 +67,18 @@ def test_each_identity_header_is_named(gateway: str) -> None:
 def test_yaml_is_yaml(path: Path) -> None:
     """Without a key twice."""
     assert isinstance(loaded(path), dict)
+
+
+def test_apisix_refuses_what_can_be_read_in_two_ways() -> None:
+    """By a rule of its uri-blocker, which looks for it in the request as it was written, on every route."""
+    for route in loaded(FILES / "apisix" / "apisix.yaml")["routes"]:
+        blocker = route["plugins"]["uri-blocker"]
+        assert (blocker["rejected_code"], blocker["case_insensitive"]) == (400, True)
+        (rule,) = blocker["block_rules"]
+        for target in AMBIGUOUS:
+            assert re.search(rule, target, re.IGNORECASE), target
+        for target in HARMLESS:
+            assert not re.search(rule, f"{target}?at=/../x//y", re.IGNORECASE), target
 
 
 def test_apisix_asks_before_every_route_but_health() -> None:

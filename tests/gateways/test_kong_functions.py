@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.gateways.running import FILES
+from tests.gateways.targets import AMBIGUOUS, HARMLESS
 
 pytestmark = pytest.mark.gateways
 
@@ -20,7 +21,7 @@ IDENTITY = {"X-Auth-Subject": "zoe", "X-Auth-Client": "app", "X-Auth-Scope": "re
 SPOOFED = ("x-auth-subject", "x_auth_subject", "x-auth_roles", "x.auth.acr", "x~auth-client", "forwarded")
 
 _STAND_IN = """
-return function(headers, status, answered)
+return function(headers, status, answered, path)
   local seen = { cleared = {}, set = {} }
   kong = {
     ctx = { shared = {} },
@@ -28,6 +29,7 @@ return function(headers, status, answered)
     request = {
       get_headers = function() return headers end,
       get_path_with_query = function() return "/users/7?page=2" end,
+      get_raw_path = function() return path end,
       get_scheme = function() return "https" end,
     },
     service = { request = {
@@ -54,10 +56,17 @@ end
 class Ran:
     """What the functions of a route did with a request."""
 
-    def __init__(self, route: str, status: int | None, headers: dict[str, Any], answered: dict[str, str]) -> None:
+    def __init__(
+        self,
+        route: str,
+        status: int | None,
+        headers: dict[str, Any],
+        answered: dict[str, str],
+        path: str = "/users/7",
+    ) -> None:
         lupa = importlib.import_module("lupa.luajit21")  # only `make gateways` installs it
         lua = lupa.LuaRuntime()
-        self.seen = lua.execute(_STAND_IN)(lua.table_from(headers), status, lua.table_from(answered))
+        self.seen = lua.execute(_STAND_IN)(lua.table_from(headers), status, lua.table_from(answered), path)
         for function in _functions(route):
             try:
                 lua.execute(function)
@@ -108,6 +117,17 @@ def test_nothing_of_who_asks_comes_from_outside(route: str) -> None:
     """In no spelling; other headers stay."""
     seen = Ran(route, 200, dict.fromkeys(SPOOFED, "spoofed") | {"x-author": "zoe", "accept": "*/*"}, IDENTITY).seen
     assert set(seen.cleared) == set(SPOOFED)
+
+
+@pytest.mark.parametrize("route", ["users", "admin", "health"])
+def test_path_that_can_be_read_in_two_ways_is_refused(route: str) -> None:
+    """Before anybody is asked; others pass."""
+    for target in AMBIGUOUS:
+        seen = Ran(route, 200, {}, IDENTITY, target.partition("?")[0]).seen
+        assert seen.exit is not None, target
+        assert (seen.exit.code, seen.url) == (400, None), target
+    for target in HARMLESS:
+        assert Ran(route, 200, {}, IDENTITY, target).seen.exit is None, target
 
 
 def test_health_asks_nobody() -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import socket
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -127,6 +128,20 @@ def test_what_cannot_be_formatted_is_still_a_line() -> None:
         ("{'authorization': 'Basic YmlsbGluZzpodW50ZXIy'}", "{'authorization': 'Basic ...'}"),
         ("POST password=hunter2&name=zoe", "POST password=...&name=zoe"),
         ('{"client_secret": "hunter2"}', '{"client_secret": "..."}'),
+        ('{"password": "two words, three", "a": 1}', '{"password": "...", "a": 1}'),
+        (r'{"password": "one \" and \\", "a": 1}', '{"password": "...", "a": 1}'),
+        (r"password='it\'s, one', a=1", "password='...', a=1"),
+        ("secret=b'a b' c", "secret=b'...' c"),
+        ("password='never\nclosed; a", "password='..."),
+        ("host=db db_password=hunter2 port=1", "host=db db_password=... port=1"),
+        ("PGPASSWORD=hunter2 psql", "PGPASSWORD=... psql"),
+        ("TALLYSTICK_MASTER_KEY=AAAA= master_key: BBBB", "TALLYSTICK_MASTER_KEY=... master_key: ..."),
+        ("secret=abc&name=zoe", "secret=...&name=zoe"),
+        ("authorization: Basic c2hvcnQ6eA==", "authorization: Basic ..."),
+        (
+            "the secret of a client, its password and basic words",
+            "the secret of a client, its password and basic words",
+        ),
         (
             "client billing has no token; basic authentication failed",
             "client billing has no token; basic authentication failed",
@@ -137,6 +152,23 @@ def test_what_cannot_be_formatted_is_still_a_line() -> None:
 def test_secret_in_the_words_of_a_library_is_taken_out(said: str, shown: str) -> None:
     """Handles, JWTs, webhook secrets, passwords of addresses, credentials and secret parameters are not shown."""
     assert json.loads(formatted("%s", said))["message"] == shown
+
+
+_LONG = """
+from service.telemetry.redaction import redacted
+
+urls = ("a.", "a", "a ", "a://", "a://b:", "a://b:c")
+for text in (*urls, "eyJ", "basic ", "password ", 'password="', r"password='\\'"):
+    redacted(text * (200_000 // len(text)))
+for name in ("password", "basic", "authorization: basic", 'password = "', "a://b:"):
+    redacted(name + " " * 200_000)
+    redacted(name + "\\\\" * 200_000)
+"""
+
+
+def test_long_text_takes_no_longer_than_its_length() -> None:
+    """What takes a second so would take some hours if each letter were looked at once for each other one."""
+    subprocess.run([sys.executable, "-c", _LONG], check=True, timeout=60)
 
 
 def test_secret_in_a_traceback_is_taken_out(written: io.StringIO) -> None:
