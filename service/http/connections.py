@@ -8,8 +8,11 @@ looked through whose time is over. So a connection that does nothing, or too lit
 from __future__ import annotations
 
 import logging
+import math
 import resource
+from collections import deque
 from collections.abc import Callable
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from projections.login_failures import network_of
@@ -60,8 +63,14 @@ class Connection(Protocol):
     def is_idle(self) -> bool:
         """Whether nothing was asked that is not answered, so that it can be opened again."""
 
+    def idle_since(self) -> float:
+        """Since when it is, by the event loop's clock."""
+
+    def is_closing(self) -> bool:
+        """Whether this side has ended it, and the peer has still to take what was written."""
+
     def close_idle(self) -> None:
-        """Close it, which is idle."""
+        """End it, which is idle, and wait for nothing: it is counted no more."""
 
     def expire(self, now: float) -> None:
         """End what the peer has had its time for."""
@@ -92,6 +101,7 @@ class Connections:
     def note_time(self, now: float) -> None:
         """Say what time it is, by the event loop's clock: now and then is enough for what takes seconds."""
         self.now = now
+        self._idle: deque[tuple[bool, float, Connection]] | None = None
         self.until_header = now + self.limits.header_timeout
         self.until_body = now + self.limits.body_timeout
         self.until_idle = now + self.limits.idle
@@ -112,24 +122,45 @@ class Connections:
     def admit(self, connection: Connection, address: str | None) -> str | None:
         """Let a connection in; where it is one too many, the limit that it is over, and it is not let in.
 
-        From a source that has as many as it may, an idle one is closed instead, where there is one.
+        Where there are as many as may be, one that is idle is ended instead: of the same source, if it is that which
+        has too many, else of any.
         """
         limits = self.limits
-        if limits.connections and len(self._open) >= limits.connections:
-            return self.cut("connections_limit")
         source = None
         if limits.per_source and address is not None and not self._exempt(address):
             source = network_of(address)
-            group = self._sources.setdefault(source, {})
-            if len(group) >= limits.per_source:
-                idle = min((one for one in group if one.is_idle()), key=lambda one: one.until, default=None)
-                if idle is None:
-                    return self.cut("connections_per_source")
-                self.leave(idle)
-                idle.close_idle()
-                group = self._sources.setdefault(source, {})
-            group[connection] = None
+            group = self._sources.get(source, {})
+            if len(group) >= limits.per_source and not self._end(
+                min((one for one in group if one.is_idle()), key=lambda one: one.idle_since(), default=None)
+            ):
+                return self.cut("connections_per_source")
+        if limits.connections and len(self._open) >= limits.connections and not self._end(self._longest_idle()):
+            return self.cut("connections_limit")
+        if source is not None:
+            self._sources.setdefault(source, {})[connection] = None
         self._open[connection] = source
+        return None
+
+    def _end(self, idle: Connection | None) -> bool:
+        """End an idle connection, if there is one."""
+        if idle is None:
+            return False
+        self.leave(idle)
+        idle.close_idle()
+        return True
+
+    def _longest_idle(self) -> Connection | None:
+        """The connection that is idle for longest, one that counts for no source only where there is no other.
+
+        All are looked through once a tick at most, lest many that come where there is no room make that the work.
+        """
+        if self._idle is None:
+            found = [(source is None, one.idle_since(), one) for one, source in self._open.items() if one.is_idle()]
+            self._idle = deque(sorted(found, key=itemgetter(0, 1)))
+        while self._idle:
+            _, since, one = self._idle.popleft()
+            if one in self._open and one.is_idle() and one.idle_since() == since:
+                return one
         return None
 
     def leave(self, connection: Connection) -> None:
@@ -149,6 +180,9 @@ class Connections:
                 connection.until += stood_still
         if now - self.now >= self.every:
             self.note_time(now)
+            for connection in self._open:
+                if connection.until == math.inf and connection.is_closing():
+                    connection.until = self.until_idle
             for connection in [one for one in self._open if one.until < now]:
                 connection.expire(now)
             CONNECTIONS.set(len(self._open))

@@ -5,6 +5,7 @@ It never becomes a request of the application, so no event tells of it. Where ht
 refused, this does not:
 
 - no Host, or two of them (section 3.2)
+- a transfer coding that is not `chunked`, or is more than that, or comes by HTTP/1.0 (section 6.1)
 - trailers: they are dropped, for they would be read as headers that no proxy has looked at (RFC 9110 section 6.5.1)
 - `Upgrade`: not heeded (RFC 9110 section 7.8), where httptools would take the body for what comes after the upgrade
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from typing import Any
 
 import httptools
 from uvicorn import Config
@@ -62,6 +64,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._read = 0
         self._before = 0
         self._upgrading = False
+        self._unasked = False
         self._waiting = 0
         self._answered: RequestResponseCycle | None = None
         self._refusal: Refusal | None = None
@@ -89,14 +92,16 @@ class HttpProtocol(HttpToolsProtocol):
         begun_before = self._phase != _BETWEEN
         self._begun = 0
         self._read = len(data)
+        rest = None
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._read_without_upgrade(data[upgrade.args[0] :])
-            return
+            rest = data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             self._refuse(refusal_of(error))
-        if self._phase != _BETWEEN and self._refusal is None:
+        if rest is not None:
+            self._read_without_upgrade(rest)
+        elif self._phase != _BETWEEN and self._refusal is None:
             self._bound(of_one_message=self._begun == 0 or (self._begun == 1 and not begun_before))
 
     def _bound(self, *, of_one_message: bool) -> None:
@@ -121,7 +126,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._upgrading = False
         self._phase = _BETWEEN
         kept = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
-        line = self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"
+        version = self.parser.get_http_version().encode("ascii")
+        line = self.scope["method"].encode() + b" " + self.url + b" HTTP/" + version
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.data_received(b"\r\n".join([line, *kept, b"", b""]) + rest)
@@ -145,9 +151,12 @@ class HttpProtocol(HttpToolsProtocol):
             self._before + self._read > self._limits.header and self._size() > self._limits.header
         ):
             raise Refused(HEADER_TOO_LARGE)
-        hosts = [name for name, _ in self.headers].count(b"host")
+        names = [name for name, _ in self.headers]
+        hosts = names.count(b"host")
         if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
             raise Refused(HOSTS)
+        if b"transfer-encoding" in names and not self._is_chunked():
+            raise Refused(MALFORMED)
         if self.parser.should_upgrade():
             self.scope["method"] = self.parser.get_method().decode("ascii")
             if self.scope["method"] == "CONNECT":
@@ -156,6 +165,8 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self._waiting >= _PIPELINED:
             raise Refused(TOO_MANY_AT_ONCE)
+        self.expect_100_continue = b"expect" in names and self.parser.get_http_version() == "1.1"
+        self.app = self._answer_unasked if self.expect_100_continue else self.config.loaded_app
         super().on_headers_complete()
         if not self._waiting:
             self._answered = self.cycle
@@ -163,6 +174,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._waiting += 1
         self._phase = _BODY
         self.until = self._connections.until_body
+
+    def _is_chunked(self) -> bool:
+        """Whether the body comes in chunks, and is not encoded besides."""
+        codings = [value.strip(b" \t").lower() for name, value in self.headers if name == b"transfer-encoding"]
+        return codings == [b"chunked"] and self.parser.get_http_version() == "1.1"
 
     def _size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -177,12 +193,37 @@ class HttpProtocol(HttpToolsProtocol):
 
     # --- what goes -----------------------------------------------------------------------------------------------
 
+    async def _answer_unasked(self, scope: Any, receive: Any, send: Any) -> None:
+        """The application, for a client that sends the body once it is asked to (RFC 9110 section 10.1.1).
+
+        Where it is answered without, nobody knows whether the body comes next or another request: so the answer says
+        that the connection ends, and it does.
+        """
+        cycle = self._answered
+        assert cycle is not None  # noqa: S101  # it is this one
+
+        async def ending(message: Any) -> None:
+            if not (cycle.waiting_for_100_continue and cycle.more_body):
+                await send(message)
+                return
+            self._unasked = True
+            cycle.keep_alive, kept = False, cycle.keep_alive
+            await send(message)
+            cycle.keep_alive = kept  # which would cut off a client that sends it nevertheless, and reads then
+
+        await self.config.loaded_app(scope, receive, ending)
+
     def on_response_complete(self) -> None:
         """Go on with what was asked meanwhile, refuse what could not be read, or wait for the next request.
 
         uvicorn would set a timer here for each request.
         """
         self._waiting -= 1
+        if self._unasked:
+            self._waiting = 0
+            self.pipeline.clear()
+            self._let_go()
+            return
         if self._waiting:
             self._answered = self.pipeline[-1][0]
             super().on_response_complete()
@@ -209,7 +250,9 @@ class HttpProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """It does again."""
         super().resume_writing()
-        if self._waiting:
+        if self._phase == _HEAD and self._refusal is None:
+            self.until = self._connections.until_header
+        elif self._waiting:
             self.until = self._connections.until_body if self._phase == _BODY and not self._refusal else math.inf
 
     # --- the end -------------------------------------------------------------------------------------------------
@@ -231,9 +274,17 @@ class HttpProtocol(HttpToolsProtocol):
             and not self.transport.get_write_buffer_size()
         )
 
+    def idle_since(self) -> float:
+        """Since when it is: since its last answer, or since it was opened."""
+        return self.until - (self._limits.header_timeout if self._answered is None else self._limits.idle)
+
+    def is_closing(self) -> bool:
+        """Whether it ends once the peer has taken what was written."""
+        return self.open and self.transport.is_closing()
+
     def close_idle(self) -> None:
-        """Make room for another one from the same source."""
-        self.transport.close()
+        """Make room for another one, at once: by TLS, `close()` would wait for the peer's goodbye."""
+        self.transport.abort()
 
     def expire(self, now: float) -> None:
         """The peer has had its time: say so where it waits for an answer, else close or cut the connection."""
@@ -245,8 +296,8 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.abort()
         elif self._phase == _BETWEEN:
             self.transport.close()
-        elif self._phase == _BODY and self.flow.read_paused:
-            self.until = self._connections.until_body  # it is the server that takes no more of it for now
+        elif self.flow.read_paused:  # it is the server that takes no more of it for now
+            self.until = self._connections.until_body if self._phase == _BODY else self._connections.until_header
         else:
             self._refuse(HEADER_LATE if self._phase == _HEAD else BODY_LATE)
 

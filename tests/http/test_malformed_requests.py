@@ -47,6 +47,14 @@ WHOLE = b"3\r\nabc\r\n0\r\n\r\n"
         post(b"transfer-encoding: xchunked", body=WHOLE),
         post(b"transfer-encoding: chunked, gzip", body=WHOLE),
         post(b"transfer-encoding: identity", b"content-length: 3", body=b"abc"),
+        post(b"transfer-encoding: identity", CHUNKED, body=WHOLE),
+        post(CHUNKED, CHUNKED, body=WHOLE),
+        post(b"transfer-encoding: chunked, chunked", body=WHOLE),
+        post(b"transfer-encoding: gzip, chunked", body=WHOLE),
+        post(b"transfer-encoding: identity, chunked", body=WHOLE),
+        post(b"transfer-encoding: ,chunked", body=WHOLE),
+        post(b"connection: upgrade", b"upgrade: x", b"transfer-encoding: gzip, chunked", body=WHOLE),
+        b"POST / HTTP/1.0\r\nhost: x\r\n" + CHUNKED + b"\r\n\r\n" + WHOLE,
         post(b"transfer-encoding: \x0bchunked", b"content-length: 3", body=b"abc"),
         post(b"transfer-encoding : chunked", body=WHOLE),
         post(CHUNKED, body=b"zz\r\nabc\r\n0\r\n\r\n"),
@@ -130,6 +138,15 @@ def test_a_wish_for_another_protocol_is_not_heeded(server: Limited, wanted: byte
             peer.send(b"GET /next HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").until_closed()
             assert peer.statuses == [200, 200]
         assert [(path, body) for _, path, _, body in server.echo.seen] == [("/", "abc"), ("/next", "")]
+
+
+def test_an_old_request_stays_one_whatever_it_wishes(server: Limited) -> None:
+    """HTTP/1.0 knows no Upgrade (RFC 9110 section 7.8): the connection ends behind its answer."""
+    server.echo.seen.clear()
+    told = server.asked(b"GET / HTTP/1.0\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n" + SMUGGLED)
+    assert told.statuses == [200]
+    assert b"\r\nconnection: close\r\n" in told.read
+    assert server.echo.seen == [("GET", "/", ["connection"], "")]
 
 
 def test_a_request_in_single_bytes_is_read(server: Limited) -> None:

@@ -14,12 +14,18 @@ import pytest
 from litestar.types import Receive, Scope, Send
 
 from service.http.connections import ConnectionLimits, Connections
+from service.http.request import TRANSPORT
 from service.http.tls import self_signed
 from tests.http.limited import GET, POST, answer, eventually, limited
 
 IMPATIENT = ConnectionLimits(header_timeout=0.2, body_timeout=0.2, idle=0.2)
 PATIENT = ConnectionLimits(header_timeout=3_600, body_timeout=3_600, idle=3_600)
-HUGE = b"x" * 50_000_000
+HUGE = b"x" * 20_000_000 + b"\n"
+
+
+async def huge(_: Scope, __: Receive, send: Send) -> None:
+    """An application whose answer is more than the network takes at once."""
+    await answer(send, HUGE)
 
 
 @pytest.mark.parametrize("begun", [b"G", b"GET / HTTP/1.1\r\nhost: x\r\n", b"GET / HTTP/1.1\r\nhost: x\r\nx-a: b"])
@@ -74,8 +80,8 @@ def test_what_was_asked_before_is_answered_before() -> None:
 
 def test_an_answer_that_is_not_taken_ends_the_connection() -> None:
     """The server keeps neither the answer nor the connection for a reader that does not read."""
-    with limited(IMPATIENT, lambda _, __, send: answer(send, HUGE)) as server, server.peer(4_096) as peer:
-        peer.send(GET).until(b"\r\n\r\n")
+    with limited(IMPATIENT, huge) as server, server.peer(4_096) as peer:
+        assert peer.send(GET).until(b"\r\n\r\n").statuses == [200]
         eventually(lambda: len(server.connections) == 0)
         assert len(peer.until_closed().read) < len(HUGE)
 
@@ -98,6 +104,34 @@ def test_an_application_that_waits_for_a_reader_is_let_go() -> None:
         eventually(lambda: len(server.connections) == 0)
 
 
+def test_headers_begun_behind_large_answers_must_come_in_time() -> None:
+    """Also where the answers were taken only after the next request had begun."""
+    with limited(IMPATIENT._replace(idle=3_600), huge) as server, server.peer() as peer:
+        assert peer.send(GET + GET[:20]).until_closed().statuses == [200, 408]
+
+
+@pytest.mark.parametrize("asked", [GET, GET * 3])
+def test_half_an_answer_that_is_not_taken_ends_the_connection(asked: bytes) -> None:
+    """The application fails in the midst of it, and the little that is still to send waits for a reader."""
+    failed = threading.Event()
+
+    async def failing(scope: Scope, __: Receive, send: Send) -> None:
+        start: Any = {"type": "http.response.start", "status": 200, "headers": []}
+        piece: Any = {"type": "http.response.body", "body": b"x" * 8_192, "more_body": True}
+        known: Any = scope
+        transport = known["extensions"][TRANSPORT]["transport"]
+        await send(start)
+        while transport.get_write_buffer_size() < 16_384:
+            await send(piece)
+        failed.set()
+        raise ConnectionAbortedError
+
+    with limited(IMPATIENT, failing) as server, server.peer(4_096) as peer:
+        peer.send(asked)
+        assert failed.wait(60)
+        eventually(lambda: len(server.connections) == 0)
+
+
 def test_the_servers_own_time_is_not_the_peers() -> None:
     """A request that the application works at is not cut off, however long that takes."""
     began, done = threading.Event(), threading.Event()
@@ -115,6 +149,29 @@ def test_the_servers_own_time_is_not_the_peers() -> None:
         eventually(lambda: server.connections.now > looked + 0.5)  # twice and more it was looked through
         done.set()
         assert peer.until(b"done").statuses == [200]
+
+
+def test_headers_that_the_server_does_not_take_yet_are_not_late() -> None:
+    """Where enough was asked before, it reads on once it has answered that."""
+    done = threading.Event()
+
+    async def working(_: Scope, __: Receive, send: Send) -> None:
+        while not done.is_set():
+            await asyncio.sleep(0.01)
+        await answer(send, b"done\n")
+
+    with limited(IMPATIENT._replace(idle=3_600), working) as server, server.peer() as peer:
+        peer.send(GET * 2 + GET[:20])
+        eventually(lambda: len(server.connections) == 1)
+        connection: Any = next(iter(server.connections._open))
+        eventually(lambda: connection._waiting == 2)
+        peer.send(GET[20:])
+        looked = server.connections.now
+        eventually(lambda: server.connections.now > looked + 0.5)  # twice and more it was looked through
+        done.set()
+        eventually(lambda: connection._waiting == 0 and connection._phase == 0)
+        peer.send(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").until_closed()
+        assert peer.statuses == [200, 200, 200, 200]
 
 
 def test_slow_clients_hold_no_worker() -> None:
@@ -153,6 +210,14 @@ class Waiting:
         self.expired = 0
 
     def is_idle(self) -> bool:
+        """It is not."""
+        return False
+
+    def idle_since(self) -> float:
+        """The longer, the sooner its time is over."""
+        return self.until
+
+    def is_closing(self) -> bool:
         """It is not."""
         return False
 

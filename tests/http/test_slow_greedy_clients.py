@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from functools import partial
 from typing import Any
 
 import pytest
 from litestar.types import Receive, Scope, Send
 
 from service.errors import Rejection
-from service.http.connections import ConnectionLimits, Connections
+from service.http.connections import ConnectionLimits
 from service.http.request import HttpRequest
 from service.settings import Settings
-from tests.http.limited import GET, POST, Limited, Peer, answer, eventually, limited
-from tests.http.test_slow_clients import Waiting
+from tests.http.limited import GET, POST, Limited, answer, limited
 
 LIMITS = ConnectionLimits(header=8_192, body=8_192, header_timeout=3_600, body_timeout=3_600, idle=3_600)
 CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -135,97 +132,10 @@ def test_a_connection_asks_so_many_at_once_and_no_more(server: Limited) -> None:
     assert told.statuses == [200] * 100 + [429]
 
 
-def test_beyond_the_number_of_connections_it_says_so() -> None:
-    """503 with Retry-After, until another one ends."""
-    with limited(LIMITS._replace(connections=3)) as server, ExitStack() as stack:
-        peers = [stack.enter_context(server.peer()).send(GET).until(b"\r\n\r\n") for _ in range(3)]
-        refused = server.asked(b"")
-        assert refused.statuses == [503]
-        assert b"retry-after: " in refused.read
-        peers.pop().socket.close()
-        eventually(lambda: len(server.connections) == 2)
-        assert server.is_well()
-
-
-def test_beyond_the_number_of_connections_from_one_source_it_says_so() -> None:
-    """Where none of them is idle; those that may be any number go on."""
-    limits = LIMITS._replace(per_source=3)
-    for exempt in (False, True):
-        with limited(limits, exempt=partial(_says, exempt)) as server, ExitStack() as stack:
-            for _ in range(3):
-                stack.enter_context(server.peer()).send(b"GET / HT")
-            eventually(partial(_has_open, server, 3))
-            if exempt:
-                assert server.is_well()
-            else:
-                assert server.asked(b"").statuses == [503]
-
-
-def _says(any_number: bool, _: str) -> bool:
-    return any_number
-
-
-def _has_open(server: Limited, number: int) -> bool:
-    return len(server.connections) == number
-
-
-def test_an_idle_connection_makes_room_for_another_from_its_source() -> None:
-    """The one that waits for longest, so that many people behind one address are served; not one that is asked on."""
-    with limited(LIMITS._replace(per_source=3), exempt=lambda _: False) as server, ExitStack() as stack:
-
-        def peer() -> Peer:
-            return stack.enter_context(server.peer())
-
-        asking = peer().send(b"GET / HT")
-        idle = [peer().send(GET).until(b"\r\n\r\n") for _ in range(2)]
-        for _ in idle:
-            peer().send(GET).until(b"\r\n\r\n")
-        assert [one.until_closed().statuses for one in idle] == [[200], [200]]
-        assert asking.send(b"TP/1.1\r\nhost: x\r\n\r\n").until(b"\r\n\r\n").statuses == [200]
-
-
-def test_a_source_is_an_address_or_a_network_of_ipv6() -> None:
-    """Whoever has a /64 has all its addresses; an IPv4 address within IPv6 is itself."""
-    connections = Connections(LIMITS._replace(per_source=1), exempt=lambda _: False)
-
-    def admitted(address: str | None) -> bool:
-        return connections.admit(Waiting(0.0), address) is None
-
-    assert admitted("2001:db8::1")
-    assert not admitted("2001:db8::2")
-    assert admitted("2001:db8:0:1::1")
-    assert admitted("192.0.2.1")
-    assert not admitted("::ffff:192.0.2.1")
-    assert admitted("192.0.2.2")
-    assert admitted(None)
-    assert admitted(None)
-
-
-def test_a_source_is_forgotten_with_its_last_connection() -> None:
-    """What is remembered is what is open."""
-    connections = Connections(LIMITS._replace(per_source=1), exempt=lambda _: False)
-    first, second = Waiting(0.0), Waiting(0.0)
-    assert connections.admit(first, "192.0.2.1") is None
-    assert connections.admit(second, "192.0.2.1") is not None
-    connections.leave(second)
-    connections.leave(first)
-    assert connections._sources == {}
-    assert len(connections) == 0
-
-
-def test_trusted_proxies_and_this_machine_have_no_limit_of_their_own() -> None:
-    """All that others ask comes from there."""
-    settings = Settings(trusted_proxies="192.0.2.0/24", connections_per_source=1)
-    connections = Connections.of(settings)
-    for address, any_number in (
-        ("192.0.2.7", True),
-        ("::ffff:192.0.2.7", True),
-        ("127.0.0.1", True),
-        ("::1", True),
-        ("198.51.100.1", False),
-    ):
-        assert connections.admit(Waiting(0.0), address) is None
-        assert (connections.admit(Waiting(0.0), address) is None) == any_number, address
+def test_wishes_for_another_protocol_are_requests_too(server: Limited) -> None:
+    """They count among those that may be asked at once."""
+    told = server.asked(request(b"connection: upgrade\r\n", b"upgrade: x\r\n") * 200)
+    assert told.statuses == [200] * 100 + [429]
 
 
 def test_settings_are_the_limits() -> None:
