@@ -319,6 +319,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.pipeline.popleft()
             return
         cycle.disconnected = True
+        cycle.waiting_for_100_continue = False
         cycle.message_event.set()
         if cycle.response_started:
             self.transport.close()

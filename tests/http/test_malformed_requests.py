@@ -92,6 +92,14 @@ def test_what_is_no_request_is_refused(server: Limited, asked: bytes) -> None:
     assert "/smuggled" not in [path for _, path, _, _ in server.echo.seen]
 
 
+def test_a_body_that_is_none_is_not_asked_for() -> None:
+    """Where it goes wrong before the application asks for it, the application is told that the peer is gone."""
+    spoilt = b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"
+    with limited(ConnectionLimits()) as server:
+        told = server.asked(spoilt)
+        assert (told.statuses, server.echo.gone.wait(60)) == ([400], True)
+
+
 @pytest.mark.parametrize(
     ("asked", "seen"),
     [
