@@ -335,6 +335,8 @@ class HttpProtocol(HttpToolsProtocol):
         """
         self._refusal = self._refusal or BODY_TOO_LARGE
         self.until = self._connections.now + _LAST_WORDS
+        if self.cycle is not None:
+            self.cycle.waiting_for_100_continue = False  # nothing is written any more
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():
