@@ -144,8 +144,7 @@ class Exchange:
         """
         client_id = self._actor if self.proven and self._account is None else None
         refused = What(self.endpoint, rejection.error, rejection.reason, rejection.status)
-        grant_id, _, _ = (rejection.token_id or "").partition(".")
-        target = grant_id or (None if self.proven else self.client_id)
+        target = self.target_of(rejection)
         if self.core.limits.may_journal(
             refused, self.request.source, client_id=client_id, account=self._account, target=target
         ):
@@ -153,6 +152,11 @@ class Exchange:
         await self.use_assertion()
         self._count(rejection)
         return None
+
+    def target_of(self, rejection: Rejection) -> str | None:
+        """What a refusal is about that there is: the grant of a token, or a client that was named and not proven."""
+        grant_id, _, _ = (rejection.token_id or "").partition(".")
+        return grant_id or (None if self.proven else self.client_id)
 
     async def journal(self, rejection: Rejection) -> Appended:
         """The same whatever the limits, for refusals that decisions depend on. Raises as `reject` does."""
@@ -212,7 +216,11 @@ async def _respond(exchange: Exchange, steps: Steps, answers: Answers) -> Sendab
             exchange.over_limit = True
             return answers.refusal(refused)
         except Rejection as rejection:
-            if exchange.doubt is not None and not exchange.proven:
+            if (
+                exchange.doubt is not None
+                and not exchange.proven
+                and not limits.reserves(exchange.target_of(rejection))
+            ):
                 exchange.over_limit = True
                 return answers.refusal(
                     limits.refused_to_source(exchange.endpoint, exchange.request.source, exchange.doubt)

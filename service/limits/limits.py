@@ -96,6 +96,10 @@ class Limits:
         self._count(endpoint, Who("source", self._limited(address)), doubt)
         return doubt
 
+    def reserves(self, target: str | None) -> bool:
+        """Whether a refusal about this target has an event of its own whatever else goes on."""
+        return target is not None and not self._targets.wait(target, time.monotonic())
+
     def proved_nothing(self, address: str | None) -> None:
         """Count a request, once it is answered, that proved neither a client nor a person nor a token."""
         source = self._limited(address)

@@ -128,13 +128,17 @@ async def test_good_requests_are_no_burden_on_their_source(core: Core) -> None:
 
 
 async def test_good_clients_are_let_in_whatever_else_comes_from_their_address(core: Core) -> None:
-    """At an address that is over its limit, who proves to be a client, or has a good token, is let in."""
+    """At an address that is over its limit, who proves to be a client, or has a good token, is let in; who guesses at a
+    client's secret there is told of.
+    """
     async with limited(core, **SLOW) as worker, open_world(worker) as world, caller(worker, STRANGER) as http:
         token = await _issued(http, world)
         while (await http.post(TOKEN, data=BAD)).status_code != 429:
             pass
         guess = {"grant_type": "client_credentials", "client_id": world.service.client_id, "client_secret": "wrong"}
-        assert (await http.post(TOKEN, data=guess)).status_code == 429
+        head = await worker.journal.head()
+        assert [(await http.post(TOKEN, data=guess)).status_code for _ in range(22)] == [401] * 20 + [429] * 2
+        assert await journalled(worker, head) == {("access.rejected", "bad_secret"): 20}
         assert await _issued(http, world)
         assert (await http.post(INTROSPECT, data={"token": token}, headers=world.api.basic)).json()["active"] is True
         assert (await http.post(REVOKE, data={"token": token}, headers=world.service.basic)).status_code == 200
