@@ -46,7 +46,7 @@ up: $(RUNTIME) ## install, then run the whole product with the example access.ya
 	@exec $(BIN)/tallystick up --access examples/access.yaml $(ARGS)
 
 test: $(DEV) ## everything that proves the product within ten minutes
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: $(DEV) ## the long tests: load with kill -9 in the middle of it
 	@$(BIN)/python -m pytest -m soak tests/soak $(ARGS)

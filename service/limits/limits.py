@@ -23,6 +23,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import random
 import time
 
 from projections.login_failures import network_of
@@ -125,12 +126,15 @@ class Limits:
         self._check(endpoint, self._account, Who("account", account=subject), waiting)
 
     async def hold(self) -> None:
-        """Hold the answer to a request over a limit back for a moment: who asks on and on waits for each."""
+        """Hold the answer to a request over a limit back for a moment: who asks on and on waits for each.
+
+        Not all for the same time, or those of many connections would come again together.
+        """
         if self._held >= _MOST_HELD or not self._hold:
             return
         self._held += 1
         try:
-            await asyncio.sleep(self._hold)
+            await asyncio.sleep(self._hold * random.uniform(0.5, 1.5))  # noqa: S311 it keeps no secret
         finally:
             self._held -= 1
 
