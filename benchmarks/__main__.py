@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ import psutil
 
 from benchmarks.load import Case, Measured, measure
 from benchmarks.people import CLIENT, add_person, refresh_tokens
+from benchmarks.stack import family, pin
 from tests.load import USERS
 from tests.product import Product, running_product
 
@@ -48,7 +48,7 @@ def main() -> int:
             sys.stderr.write(f"the benchmarks need {tool} (Debian: apt-get install wrk util-linux)\n")
             return 2
     with running_product(workers=1) as product, tempfile.TemporaryDirectory() as folder:
-        _pin(product, options.stack_core)
+        pin(product, options.stack_core)
         add_person(product)
         cases = _cases(product, Path(folder))
         results: list[Measured] = []
@@ -123,21 +123,10 @@ def _run(product: Product, case: Case, options: Options) -> Measured:
     return measured
 
 
-def _family(product: Product) -> list[psutil.Process]:
-    supervisor = psutil.Process(product.pid)
-    return [supervisor, *supervisor.children(recursive=True)]
-
-
-def _pin(product: Product, core: str) -> None:
-    """Pin every process of the stack, with all its threads."""
-    for process in _family(product):
-        subprocess.run(["taskset", "-acp", core, str(process.pid)], check=True, capture_output=True)
-
-
 def _cpu(product: Product) -> dict[str, float]:
     """CPU seconds spent so far, by role."""
     spent: dict[str, float] = defaultdict(float)
-    for process in _family(product):
+    for process in family(product):
         try:
             times, command = process.cpu_times(), " ".join(process.cmdline())
         except psutil.NoSuchProcess:

@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 import httpx
 import psutil
 
+from benchmarks.stack import family, pin
 from service.bootstrap import open_worker
 from service.http.app import create_app
 from service.settings import Settings
@@ -68,7 +69,7 @@ def main() -> int:
         if shutil.which("wrk") is None or shutil.which("taskset") is None:
             print("over HTTP: not measured, for that needs wrk (Debian: apt-get install wrk util-linux)")
             return 0
-        _pin(product, options.stack_core)
+        pin(product, options.stack_core)
         script = Path(folder) / "verify.lua"
         (Path(folder) / "tokens").write_text("\n".join(tokens))
         script.write_text(_SCRIPT.format(tokens=Path(folder) / "tokens"))
@@ -97,21 +98,10 @@ def over_http(product: Product, script: Path, options: Options) -> int:
     return int(bad > 0)
 
 
-def _family(product: Product) -> list[psutil.Process]:
-    supervisor = psutil.Process(product.pid)
-    return [supervisor, *supervisor.children(recursive=True)]
-
-
-def _pin(product: Product, core: str) -> None:
-    """Pin every process of the stack, with all its threads."""
-    for process in _family(product):
-        subprocess.run(["taskset", "-acp", core, str(process.pid)], check=True, capture_output=True)
-
-
 def _cpu(product: Product) -> float:
     """CPU seconds that the stack has spent so far."""
     spent = 0.0
-    for process in _family(product):
+    for process in family(product):
         try:
             times = process.cpu_times()
         except psutil.NoSuchProcess:

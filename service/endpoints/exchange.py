@@ -23,6 +23,7 @@ from service.errors import InvalidClient, Rejection, TooManyRequests
 from service.http.request import HttpRequest, parse_fields
 from service.http.response import JSON_ANSWERS, Answers, Sendable
 from service.journal.port import AlreadyUsed, Append, Appended, JournalUnavailable, SingleUse, VersionConflict
+from service.limits.endpoints import FOR_GATEWAYS, PROVING, UNLIMITED
 from service.limits.windows import What
 from service.printable import printable
 
@@ -31,12 +32,6 @@ log = logging.getLogger(__name__)
 _RETRY_AFTER = 1
 _SHOWN_CLIENT = 64
 _NO_CLIENT = "_"
-_UNLIMITED = "introspect"
-"""Where a client that proved who it is may ask as often as it likes: each request of its own users may need it."""
-_FOR_GATEWAYS = "verify"
-"""Where what is refused says nothing of the source, which may be a gateway's."""
-_PROVING = frozenset({"token", "revoke", "userinfo"})
-"""Where success proves something of whoever asked, if only that it has a token."""
 _REFUSED_FROM, _UNAVAILABLE = 400, 503
 
 
@@ -81,9 +76,9 @@ class Exchange:
 
     def proves_nothing(self, status: int) -> bool:
         """Whether the request, answered with that status, was let in and came of nobody who is known."""
-        if self.proven or self.over_limit or status == _UNAVAILABLE or self.endpoint == _FOR_GATEWAYS:
+        if self.proven or self.over_limit or status == _UNAVAILABLE or self.endpoint == FOR_GATEWAYS:
             return False
-        return self.endpoint not in _PROVING or status >= _REFUSED_FROM
+        return self.endpoint not in PROVING or status >= _REFUSED_FROM
 
     def acts_for(self, subject: str) -> None:
         """From now on the actor of events is the person of an account."""
@@ -107,7 +102,7 @@ class Exchange:
         self._once = caller.once
         if caller.method != "none":
             self.proven = True
-            if self.endpoint != _UNLIMITED:
+            if self.endpoint != UNLIMITED:
                 self.core.limits.admit_client(self.endpoint, self._actor, once=caller.once is not None)
         return caller
 
@@ -132,7 +127,7 @@ class Exchange:
         except VersionConflict:
             self._once = once  # a refused append leaves no trace: the proof is still to be used up
             raise
-        if once is not None and self.endpoint != _UNLIMITED:
+        if once is not None and self.endpoint != UNLIMITED:
             self.core.limits.proved_once(self._actor)
         return appended
 

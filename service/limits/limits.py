@@ -32,6 +32,7 @@ from service.http.addresses import is_loopback
 from service.journal.port import JournalUnavailable
 from service.journal.postgres import PostgresJournal
 from service.limits.buckets import Buckets, Limit
+from service.limits.endpoints import FOR_GATEWAYS, MAY_PROVE
 from service.limits.recording import record, tell
 from service.limits.sharing import share
 from service.limits.windows import Throttled, What, Who
@@ -47,10 +48,6 @@ _MOST_HELD = 1_000
 _ALL_TIMES = 10
 """All callers together may have so many times as many refusals journalled one by one as each of them."""
 _TARGET = Limit("targets", rate=0.1, burst=20)
-_FOR_GATEWAYS = "verify"
-"""Whose source may be a gateway, for all that ask it: it is refused nothing, for it would refuse them all."""
-_MAY_PROVE = frozenset({"token", "introspect", "revoke", "userinfo", "audit", "usage", "report"})
-"""Where a client or a token may yet prove who asks: good clients are let in whatever else comes from their address."""
 
 TOO_MANY = "too_many_requests"
 
@@ -84,9 +81,9 @@ class Limits:
         """Let a request in; with what to refuse it for unless it proves something. Raises TooManyRequests."""
         now, doubt = time.monotonic(), None
         source = self._limited(address)
-        if source is not None and endpoint != _FOR_GATEWAYS and (waiting := self._source.wait(source, now)):
+        if source is not None and endpoint != FOR_GATEWAYS and (waiting := self._source.wait(source, now)):
             doubt = too_many_requests(self._source.limit, waiting)
-            if endpoint not in _MAY_PROVE:
+            if endpoint not in MAY_PROVE:
                 raise self.refused_to_source(endpoint, address, doubt)
         if self._global.on:
             self._check(endpoint, self._global, Who("global"), self._global.take(_ALL, now))

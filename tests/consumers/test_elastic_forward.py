@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 import threading
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator
@@ -17,12 +15,12 @@ from typing import Any
 import pytest
 
 from consumers.exports.ecs import ecs_document
+from tests.consumers.recipe_process import running, sentence
 from tests.consumers.test_subscriber import event, fill
 from tests.nats_server import NatsServer
 from tests.relay.support import until
 
 RECIPE = Path(__file__).parents[2] / "examples" / "elastic_forward.py"
-SECONDS = 60.0
 
 
 class Elastic(ThreadingHTTPServer):
@@ -93,23 +91,8 @@ async def started(nats: NatsServer, elastic: Elastic) -> AsyncIterator[Process]:
         "PYTHONPATH": str(RECIPE.parents[1]),
     }
     url = f"http://127.0.0.1:{elastic.server_address[1]}"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(RECIPE), url, "--ack-wait", "2", stdout=PIPE, stderr=PIPE, env=env
-    )
-    try:
+    async with running(RECIPE, url, "--ack-wait", "2", stdout=PIPE, env=env) as process:
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-
-
-async def sentence(process: Process) -> str:
-    """What it says at its end: one line."""
-    _, errors = await asyncio.wait_for(process.communicate(), SECONDS)
-    assert process.returncode == 1
-    assert len(errors.splitlines()) == 1, errors.decode()
-    return errors.decode().strip()
 
 
 async def test_every_event_gets_there_once_over_kills(nats: NatsServer, elastic: Elastic) -> None:

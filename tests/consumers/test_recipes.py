@@ -5,11 +5,9 @@ Each says what is wrong in one sentence, without a traceback, and has what came 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import runpy
-import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,13 +19,13 @@ from nats.aio.msg import Msg
 
 from schema.envelope import subject_of
 from service.journal.stream import Message
+from tests.consumers.recipe_process import running, sentence
 from tests.consumers.test_subscriber import fill, publishing
 from tests.nats_server import NatsServer
 from tests.relay.support import until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RECIPES = ("siem_mirror.py", "audit_subscriber.py")
-SECONDS = 60.0
 
 FORGERIES: dict[str, tuple[bytes, dict[str, str], str]] = {
     "no JSON": (b"\xff\x00not json", {"ce-id": "4"}, ""),
@@ -54,23 +52,8 @@ async def started(recipe: str, nats: NatsServer, output: Path) -> AsyncIterator[
     arguments = (str(output),) if recipe == "siem_mirror.py" else ()
     env = os.environ | {"AUDIT_NATS_URL": nats.audit_url}
     with (output.with_suffix(".out") if arguments else output).open("ab") as out:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, str(EXAMPLES / recipe), *arguments, stdout=out, stderr=asyncio.subprocess.PIPE, env=env
-        )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-
-
-async def sentence(process: Process) -> str:
-    """What it says at its end: one line."""
-    _, errors = await asyncio.wait_for(process.communicate(), SECONDS)
-    assert process.returncode == 1
-    assert len(errors.splitlines()) == 1, errors.decode()
-    return errors.decode().strip()
+        async with running(EXAMPLES / recipe, *arguments, stdout=out, env=env) as process:
+            yield process
 
 
 def ids(output: Path) -> list[int]:
