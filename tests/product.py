@@ -19,6 +19,8 @@ from typing import Any
 
 import psutil
 
+from tests.ports import free_port
+
 COMMAND = (sys.executable, "-m", "service.cli.main")
 ACCESS = Path(__file__).with_name("access.yaml")
 CLIENTS = ("worker", "opaque-worker", "post-worker", "users-api", "payments-api")
@@ -49,7 +51,7 @@ class Product:
         self._env = given | _UNLIMITED | dict(env)
         self._process: subprocess.Popen[bytes] | None = None
         self._log = home.parent / f"{home.name}.log"
-        self._port = "0"
+        self._port = str(free_port())
 
     @property
     def pid(self) -> int:
@@ -69,7 +71,6 @@ class Product:
                 env=self._env,
             )
         self.url = self._wait_for_ready()
-        self._port = self.url.rpartition(":")[2]
         return self
 
     def stop(self) -> int:

@@ -24,6 +24,7 @@ from tests.audit.test_streams import positions_told
 from tests.audit.world import EVENTS, Served, messages, noise, served, streaming
 from tests.conftest import ISSUER, MASTER_KEY
 from tests.journal.proxy import proxy
+from tests.ports import free_port
 
 
 def silent_reader(worker: Served, token: str) -> socket.socket:
@@ -182,7 +183,7 @@ async def test_serve_stops_at_once(tmp_path: Path, settings: Settings) -> None:
         await first.world.populate()
         token = await first.token()
         await grow(first, 20_000)
-        port = _free_port()
+        port = free_port()
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "service.cli.main", "serve", "--port", str(port), env=environment
         )
@@ -205,12 +206,6 @@ async def test_serve_stops_at_once(tmp_path: Path, settings: Settings) -> None:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _until_listening(port: int) -> None:

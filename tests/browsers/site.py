@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
 
-from tests.interop.running import free_port
+from tests.ports import free_port
 from tests.product import Product
 
 ACCESS = Path(__file__).with_name("access.yaml")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from tests.ports import free_port
 from tests.product import Product
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "protected_api.py"
@@ -56,9 +56,7 @@ def api(product: Product) -> Iterator[Running]:
     secret = added(product, "things-api", *grant, "--introspects", AUDIENCE, *reporting)
     rights = ("--resource", AUDIENCE, "--scope", "read:users", "--scope", "write:users")
     auth = ("things-caller", added(product, "things-caller", *grant, *rights))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {
         "TALLYSTICK_ISSUER": product.url,
         "CLIENT_ID": "things-api",

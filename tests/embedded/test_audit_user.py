@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +27,7 @@ from service.embedded.nats import _program
 from service.embedded.nats_accounts import PUSH_PREFIX, STREAM
 from service.journal.stream import Stream
 from tests.nats_server import nats_server
+from tests.ports import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 OURS = "tallystick-anomalies-1-0123456789abcdef"
@@ -99,9 +99,7 @@ class Auditor:
 @contextlib.contextmanager
 def _deployed(folder: Path) -> Iterator[Urls]:
     """A server with the configuration that is shipped, but for its port and folder; the passwords look like numbers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     text = (DEPLOY / "nats.conf").read_text().replace("0.0.0.0:4222", f"127.0.0.1:{port}")
     text = re.sub("^http: .*$", "", text, flags=re.MULTILINE).replace("/data", str(folder / "data"))
     (folder / "nats.conf").write_text(text)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.gateways.client import ask
-from tests.interop.running import free_port
+from tests.ports import free_port
 
 FILES = Path(__file__).parents[2] / "deploy" / "gateways"
 _SECONDS = 60.0

@@ -13,7 +13,7 @@ import pytest
 from tests.gateways.client import ask, bearer
 from tests.gateways.running import KINDS, running_gateway
 from tests.gateways.upstream import Upstream
-from tests.interop.running import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.gateways
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.ports import free_port
 from tests.product import Product, running_product
 from tests.visitor import PASSWORD
 
@@ -65,11 +65,3 @@ def running() -> Iterator[Running]:
         with running_product(access=Path(access.name), env={"TALLYSTICK_DEVICE_INTERVAL": "1"}) as product:
             product.cli("account", "add", "zoe", "--email", "zoe@example.com", "--password-stdin", stdin=PASSWORD)
             yield Running(product, port)
-
-
-def free_port() -> int:
-    """A loopback port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -21,7 +21,7 @@ from service.http.tls import self_signed
 from tests.gateways.running import running_gateway
 from tests.gateways.upstream import upstream
 from tests.interop.issuing import API, Issuing
-from tests.interop.running import free_port
+from tests.ports import free_port
 
 FOLDER = Path(__file__).parent
 GO_BIN = "/usr/local/go/bin"

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tests.interop.running import free_port
 from tests.observability.files import PROMETHEUS
+from tests.ports import free_port
 
 _MISSING = "{} was not found: install Prometheus (Debian, Ubuntu: apt-get install prometheus)"
 _START_SECONDS = 60.0

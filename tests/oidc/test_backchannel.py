@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,6 +26,7 @@ from service.tokens.jwt import NotOurToken, read_claims
 from tests.endpoints.world import client_of_app
 from tests.oidc.receiver import Receiver, open_receiver
 from tests.oidc.world import OidcWorld, SignedInSession
+from tests.ports import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -179,9 +179,7 @@ async def test_what_the_client_answers_is_not_kept(oidc: OidcWorld, receiver: Re
 
 async def test_client_that_cannot_be_reached_is_told_of(oidc: OidcWorld) -> None:
     """Nobody listens there: three tries, then the journal says so."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (notice,) = await sign_out(oidc, await signed_in_at(oidc, f"http://127.0.0.1:{port}/"))
     assert (notice["delivered"], notice["detail"]) == (False, "ClientConnectorError")
 

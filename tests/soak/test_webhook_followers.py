@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
 from tests.servers import Database
 from tests.soak.following import Taken, followed
 from tests.webhooks.conftest import world
 from tests.webhooks.receiver import Received, Receiver, open_receiver
-from tests.webhooks.test_example import free_port
 from tests.webhooks.test_faults import sending_process
 from tests.webhooks.world import World
 

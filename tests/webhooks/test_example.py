@@ -13,16 +13,11 @@ from pathlib import Path
 
 from consumers.webhooks.message import headers_of
 from service.webhooks.secrets import written
+from tests.ports import free_port
 from tests.webhooks.receiver import SECRET
 from tests.webhooks.world import World, until
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "webhook_receiver.py"
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def listens(port: int) -> bool:
