@@ -26,7 +26,7 @@ _NO_FILES = 1.0
 
 
 class Acceptor:
-    """Takes connections while it is open; what uvicorn knows as one of its servers."""
+    """Takes connections off one listening socket while it is open."""
 
     def __init__(
         self,

@@ -75,6 +75,9 @@ class Connection(Protocol):
     def expire(self, now: float) -> None:
         """End what the peer has had its time for."""
 
+    def shutdown(self) -> None:
+        """Answer what was asked, and no more."""
+
 
 class Connections:
     """Counts connections by source. `exempt` says of which addresses any number may come, `every` after how many
@@ -186,6 +189,11 @@ class Connections:
             for connection in [one for one in self._open if one.until < now]:
                 connection.expire(now)
             CONNECTIONS.set(len(self._open))
+
+    def shutdown(self) -> None:
+        """The server stops: let all go that wait for no answer, the others once they have it."""
+        for connection in list(self._open):
+            connection.shutdown()
 
     def cut(self, reason: str) -> str:
         """Count a connection that this server ends for what its peer did, or did not do. Returns the reason."""

@@ -1,8 +1,8 @@
-"""HTTP/1.1 on one connection: uvicorn's, with an end to what a peer may send, and to how long it may take.
+"""HTTP/1.1 on one connection (RFC 9112), with an end to what a peer may send, and to how long it may take.
 
-What is no proper request (RFC 9112), or is beyond the limits, is answered once with a problem, and the connection ends.
-It never becomes a request of the application, so no event tells of it. Where httptools reads on what the RFC would have
-refused, this does not:
+What is no proper request, or is beyond the limits, is answered once with a problem, and the connection ends. It never
+becomes a request of the application, so no event tells of it. Where httptools reads on what the RFC would have refused,
+this does not:
 
 - no Host, or two of them (section 3.2)
 - a transfer coding that is not `chunked`, or is more than that, or comes by HTTP/1.0 (section 6.1)
@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
-from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from litestar.types import ASGIApp
 
 from service.http.connections import Connections
+from service.http.cycle import Cycle
+from service.http.flow import Flow
 from service.http.refusals import (
     ADDRESS_TOO_LONG,
     BODY_LATE,
@@ -48,17 +50,40 @@ _ONE_READ = 262_144
 _LAST_WORDS = 2.0
 """Seconds for which the peer may read what it was told, and go on with what nobody reads."""
 _BETWEEN, _HEAD, _BODY = range(3)
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
-class HttpProtocol(HttpToolsProtocol):
+class Served:
+    """What all connections of a server share: the application, the connections, the requests under way, and the header
+    line that tells the time.
+    """
+
+    def __init__(self, app: ASGIApp, connections: Connections) -> None:
+        self.app = app
+        self.connections = connections
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.date = b""
+
+
+class HttpProtocol(asyncio.Protocol):
     """One connection that was let in. `until` is when the peer's time is over, by the event loop's clock."""
 
-    def __init__(self, connections: Connections, config: Config, server_state: ServerState) -> None:
-        super().__init__(config, server_state, app_state={})
+    transport: asyncio.Transport
+    flow: Flow
+
+    def __init__(self, served: Served) -> None:
         self.open = False
         self.until = math.inf
-        self._connections = connections
-        self._limits = connections.limits
+        self._served = served
+        self._connections = served.connections
+        self._limits = served.connections.limits
+        self._parser = _parser(self)
+        self._of_connection: dict[str, Any] = {}
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._cycle: Cycle | None = None
+        self._answered: Cycle | None = None
+        self._pipeline: deque[Cycle] = deque()
         self._phase = _BETWEEN
         self._begun = 0
         self._read = 0
@@ -66,22 +91,36 @@ class HttpProtocol(HttpToolsProtocol):
         self._upgrading = False
         self._unasked = False
         self._waiting = 0
-        self._answered: RequestResponseCycle | None = None
         self._refusal: Refusal | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+    @property
+    def date(self) -> bytes:
+        """The header line that tells the time."""
+        return self._served.date
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # it is no other one
         """Both sides can speak."""
         self.open = True
         self.until = self._connections.until_header
-        super().connection_made(transport)
+        self.transport = transport
+        self.flow = Flow(transport)
+        self._of_connection = {
+            "type": "http",
+            "asgi": _ASGI,
+            "server": _address(transport.get_extra_info("sockname")),
+            "client": _address(transport.get_extra_info("peername")),
+            "scheme": "http" if transport.get_extra_info("sslcontext") is None else "https",
+            "root_path": "",
+            "extensions": {TRANSPORT: {"transport": transport}},
+        }
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it, and tell whoever answers a request of it; uvicorn would tell who answers the last one alone."""
+    def connection_lost(self, _: Exception | None) -> None:
+        """Forget it, and tell whoever answers a request of it."""
         self._connections.leave(self)
-        super().connection_lost(exc)
-        if self._answered is not None and not self._answered.response_complete:
-            self._answered.disconnected = True
-            self._answered.message_event.set()
+        for cycle in (self._answered, self._cycle):
+            if cycle is not None and not cycle.complete:
+                cycle.disconnect()
+        self.flow.resume_writing()
 
     # --- what comes ----------------------------------------------------------------------------------------------
 
@@ -94,7 +133,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._read = len(data)
         rest = None
         try:
-            self.parser.feed_data(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             rest = data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
@@ -113,9 +152,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._before += self._read
         limits = self._limits
         if self._phase == _HEAD:
-            if self._before > limits.header or len(self.headers) > _FIELDS:
-                self._refuse(HEADER_TOO_LARGE if self.headers else ADDRESS_TOO_LONG)
-        elif self.cycle.response_complete:
+            if self._before > limits.header or len(self._headers) > _FIELDS:
+                self._refuse(HEADER_TOO_LARGE if self._headers else ADDRESS_TOO_LONG)
+        elif self._cycle is not None and self._cycle.complete:
             if self._before > limits.header + limits.body:
                 self._let_go()
         elif self._before > limits.header + _CHUNKED_OVERHEAD * limits.body + _ONE_READ:
@@ -125,110 +164,137 @@ class HttpProtocol(HttpToolsProtocol):
         """Read a request that wants to speak something else as one that does not."""
         self._upgrading = False
         self._phase = _BETWEEN
-        kept = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
-        version = self.parser.get_http_version().encode("ascii")
-        line = self.scope["method"].encode() + b" " + self.url + b" HTTP/" + version
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        kept = [name + b": " + value for name, value in self._headers if name != b"upgrade"]
+        version = self._parser.get_http_version().encode("ascii")
+        line = self._parser.get_method() + b" " + self._url + b" HTTP/" + version
+        self._parser = _parser(self)
         self.data_received(b"\r\n".join([line, *kept, b"", b""]) + rest)
 
     # --- what the parser tells -----------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """Start its clock."""
-        super().on_message_begin()
-        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
+        self._url = b""
+        self._headers = []
         self.until = self._connections.until_header
         self._phase = _HEAD
         self._begun += 1
         self._before = 0
 
+    def on_url(self, part: bytes) -> None:
+        """Read on in the address."""
+        self._url += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; after the first part of a body it is a trailer, which nobody reads."""
+        self._headers.append((name.lower(), value))
+
     def on_headers_complete(self) -> None:
         """Hand the request over, if it may be one."""
-        if len(self.url) > _ADDRESS:
+        headers, parser = self._headers, self._parser
+        if len(self._url) > _ADDRESS:
             raise Refused(ADDRESS_TOO_LONG)
-        if len(self.headers) > _FIELDS or (
+        if len(headers) > _FIELDS or (
             self._before + self._read > self._limits.header and self._size() > self._limits.header
         ):
             raise Refused(HEADER_TOO_LARGE)
-        names = [name for name, _ in self.headers]
+        names = [name for name, _ in headers]
+        version = parser.get_http_version()
         hosts = names.count(b"host")
-        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+        if hosts != 1 and (hosts or version == "1.1"):
             raise Refused(HOSTS)
-        if b"transfer-encoding" in names and not self._is_chunked():
+        if b"transfer-encoding" in names and not self._is_chunked(version):
             raise Refused(MALFORMED)
-        if self.parser.should_upgrade():
-            self.scope["method"] = self.parser.get_method().decode("ascii")
-            if self.scope["method"] == "CONNECT":
+        if parser.should_upgrade():
+            if parser.get_method() == b"CONNECT":
                 raise Refused(MALFORMED)
             self._upgrading = True
             return
         if self._waiting >= _PIPELINED:
             raise Refused(TOO_MANY_AT_ONCE)
-        self.expect_100_continue = b"expect" in names and self.parser.get_http_version() == "1.1"
-        self.app = self._answer_unasked if self.expect_100_continue else self.config.loaded_app
-        super().on_headers_complete()
-        if not self._waiting:
-            self._answered = self.cycle
-        self.headers = []  # for trailers, which nobody reads
-        self._waiting += 1
+        self._cycle = cycle = Cycle(
+            self,
+            self._scope(version),
+            keep_alive=version == "1.1" and parser.should_keep_alive(),
+            expect_100_continue=b"expect" in names and version == "1.1",
+        )
+        self._headers = []  # for trailers
         self._phase = _BODY
         self.until = self._connections.until_body
+        self._waiting += 1
+        if self._waiting == 1:
+            self._start(cycle)
+        else:
+            self.flow.pause_reading()
+            self._pipeline.append(cycle)
 
-    def _is_chunked(self) -> bool:
+    def _is_chunked(self, version: str) -> bool:
         """Whether the body comes in chunks, and is not encoded besides."""
-        codings = [value.strip(b" \t").lower() for name, value in self.headers if name == b"transfer-encoding"]
-        return codings == [b"chunked"] and self.parser.get_http_version() == "1.1"
+        codings = [value.strip(b" \t").lower() for name, value in self._headers if name == b"transfer-encoding"]
+        return codings == [b"chunked"] and version == "1.1"
 
     def _size(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
+
+    def _scope(self, version: str) -> dict[str, Any]:
+        """What the application is told of the request."""
+        url = httptools.parse_url(self._url)
+        path = url.path.decode("ascii")
+        return {
+            **self._of_connection,
+            "http_version": version,
+            "method": self._parser.get_method().decode("ascii"),
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+            "headers": self._headers,
+            "state": {},
+        }
+
+    def on_body(self, part: bytes) -> None:
+        """Hand on a part of the body."""
+        if self._cycle is not None and not self._upgrading:
+            self._cycle.feed(part)
 
     def on_message_complete(self) -> None:
         """From now on it is the server's turn; unless it has answered already."""
-        if self._upgrading:
+        if self._upgrading or self._cycle is None:
             return
-        super().on_message_complete()
+        self._cycle.end()
         self._phase = _BETWEEN
         self.until = math.inf if self._waiting and not self.flow.write_paused else self._connections.until_idle
 
     # --- what goes -----------------------------------------------------------------------------------------------
 
-    async def _answer_unasked(self, scope: Any, receive: Any, send: Any) -> None:
-        """The application, for a client that sends the body once it is asked to (RFC 9110 section 10.1.1).
+    def _start(self, cycle: Cycle) -> None:
+        """Answer a request."""
+        self._answered = cycle
+        tasks = self._served.tasks
+        task = asyncio.get_running_loop().create_task(cycle.run(self._served.app))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
-        Where it is answered without, nobody knows whether the body comes next or another request: so the answer says
-        that the connection ends, and it does.
+    def was_not_asked(self) -> None:
+        """A client that sends the body once it is asked to (RFC 9110 section 10.1.1) is answered without.
+
+        Nobody knows whether the body comes next or another request: so the answer says that the connection ends, and
+        it does, but not before the client had time to read that: it may send the body nevertheless.
         """
-        cycle = self._answered
-        assert cycle is not None  # noqa: S101  # it is this one
-
-        async def ending(message: Any) -> None:
-            if not (cycle.waiting_for_100_continue and cycle.more_body):
-                await send(message)
-                return
-            self._unasked = True
-            cycle.keep_alive, kept = False, cycle.keep_alive
-            await send(message)
-            cycle.keep_alive = kept  # which would cut off a client that sends it nevertheless, and reads then
-
-        await self.config.loaded_app(scope, receive, ending)
+        self._unasked = True
 
     def on_response_complete(self) -> None:
-        """Go on with what was asked meanwhile, refuse what could not be read, or wait for the next request.
-
-        uvicorn would set a timer here for each request.
-        """
+        """Go on with what was asked meanwhile, refuse what could not be read, or wait for the next request."""
         self._waiting -= 1
         if self._unasked:
             self._waiting = 0
-            self.pipeline.clear()
+            self._pipeline.clear()
             self._let_go()
             return
         if self._waiting:
-            self._answered = self.pipeline[-1][0]
-            super().on_response_complete()
+            if not self.transport.is_closing():
+                self.flow.resume_reading()
+                self._start(self._pipeline.popleft())
             return
-        self.server_state.total_requests += 1
         if self._refusal is not None:
             self._say(self._refusal)
         elif self._phase == _BODY and self._declared() > self._limits.body:
@@ -240,16 +306,17 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _declared(self) -> int:
         """The length that the body of the last request is said to have."""
-        return next((int(value) for name, value in self.scope["headers"] if name == b"content-length"), 0)
+        headers = () if self._cycle is None else self._cycle.scope["headers"]
+        return next((int(value) for name, value in headers if name == b"content-length"), 0)
 
     def pause_writing(self) -> None:
         """The peer does not take what it is sent."""
-        super().pause_writing()
+        self.flow.pause_writing()
         self.until = self._connections.until_idle
 
     def resume_writing(self) -> None:
         """It does again."""
-        super().resume_writing()
+        self.flow.resume_writing()
         if self._phase == _HEAD and self._refusal is None:
             self.until = self._connections.until_header
         elif self._waiting:
@@ -259,8 +326,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server stops: answer what was asked, and no more."""
-        if self._waiting:
-            super().shutdown()
+        if not self.open:
+            return
+        if self._waiting and self._cycle is not None:
+            self._cycle.keep_alive = False
         else:
             self.transport.close()
 
@@ -305,23 +374,22 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer what was asked before; then say this, and end."""
         self._connections.cut(refusal.reason)
         self._refusal = refusal
-        if self._phase == _BODY and not self.cycle.response_complete:  # it is the request under way that goes wrong
-            self._give_up(self.cycle)
+        if self._phase == _BODY and self._cycle is not None and not self._cycle.complete:
+            self._give_up(self._cycle)  # it is the request under way that goes wrong
         if self._waiting:
             self.until = math.inf
         else:
             self._say(refusal)
 
-    def _give_up(self, cycle: RequestResponseCycle) -> None:
+    def _give_up(self, cycle: Cycle) -> None:
         """Answer a request no more, whose body cannot be read."""
         self._waiting -= 1
-        if self.pipeline and self.pipeline[0][0] is cycle:
-            self.pipeline.popleft()
+        if self._pipeline and self._pipeline[-1] is cycle:
+            self._pipeline.pop()
             return
-        cycle.disconnected = True
         cycle.waiting_for_100_continue = False
-        cycle.message_event.set()
-        if cycle.response_started:
+        cycle.disconnect()
+        if cycle.started:
             self.transport.close()
 
     def _say(self, refusal: Refusal) -> None:
@@ -335,8 +403,8 @@ class HttpProtocol(HttpToolsProtocol):
         """
         self._refusal = self._refusal or BODY_TOO_LARGE
         self.until = self._connections.now + _LAST_WORDS
-        if self.cycle is not None:
-            self.cycle.waiting_for_100_continue = False  # nothing is written any more
+        if self._cycle is not None:
+            self._cycle.waiting_for_100_continue = False  # nothing is written any more
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():
@@ -344,3 +412,15 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.write_eof()
         else:
             self.transport.close()
+
+
+def _parser(protocol: HttpProtocol) -> Any:
+    """A parser that goes on behind a request with `Connection: close`: that it was the last one is said here."""
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
+
+
+def _address(address: Any) -> tuple[str, int] | None:
+    """Host and port of one end, where it has them."""
+    return (str(address[0]), int(address[1])) if isinstance(address, tuple) else None

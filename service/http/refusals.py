@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from service.http.problem import Problem
+from service.http.status import STATUS_LINE
 
 
 class Refusal(NamedTuple):
@@ -41,6 +41,7 @@ BODY_TOO_LARGE = Refusal(413, "body_too_large", "The body is too large.")
 HEADER_LATE = Refusal(408, "header_timeout", "The headers did not come in time.")
 BODY_LATE = Refusal(408, "body_timeout", "The body did not come in time.")
 TOO_MANY_AT_ONCE = Refusal(429, "pipelined", "There are too many requests at once.")
+FAILED = Refusal(500, "failed", "The service failed to answer.")
 TOO_MANY_CONNECTIONS = Refusal(503, "connections", "There are too many connections. Try again.")
 
 

@@ -1,51 +1,76 @@
-"""Serve the application with uvicorn on a socket that is already bound, until SIGINT or SIGTERM."""
+"""Serve the application on a socket that is already bound, until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
 import asyncio
-import math
+import logging
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
 from functools import partial
 
-import uvicorn
 from litestar.types import ASGIApp
 
 from service.http.accepting import Acceptor
 from service.http.connections import ConnectionLimits, Connections
-from service.http.protocol import HttpProtocol
+from service.http.protocol import HttpProtocol, Served
 from service.http.tls import TlsFiles
 
+log = logging.getLogger(__name__)
+
 _BACKLOG = 2_048
-_GRACE = 10
+_TICK = 0.1
+_GRACE = 10.0
+"""Seconds for which requests under way are answered after the end was asked for."""
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: it raises the signal once more at the end, and the exit code would be
-    that. Now and then it looks through the connections.
-    """
+class Server:
+    """Serves from its start until `should_exit` is set. Several times a second it looks through its connections."""
 
-    def __init__(self, config: uvicorn.Config, connections: Connections, tls: ssl.SSLContext | None) -> None:
-        super().__init__(config)
+    def __init__(self, app: ASGIApp, connections: Connections, tls: ssl.SSLContext | None) -> None:
+        self.should_exit = False
+        self.started = False
+        self._served = Served(app, connections)
         self._connections = connections
         self._tls = tls
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+    async def serve(self, sockets: Sequence[socket.socket]) -> None:
+        """Take connections off listening sockets, which are closed at the end; answer what was asked before that, for
+        ten seconds at most.
+        """
         self._connections.start(asyncio.get_running_loop().time())
-        protocol = partial(HttpProtocol, self._connections, self.config, self.server_state)
-        self.servers = [Acceptor(listener, self._connections, protocol, self._tls) for listener in sockets or ()]  # type: ignore[misc]  # close() and wait_closed() is all that is asked of them
+        self._tick()
+        protocol = partial(HttpProtocol, self._served)
+        acceptors = [Acceptor(listener, self._connections, protocol, self._tls) for listener in sockets]
         self.started = True
+        while not self.should_exit:
+            await asyncio.sleep(_TICK)
+            self._tick()
+        for acceptor in acceptors:
+            acceptor.close()
+        for listener in sockets:
+            listener.close()
+        await self._end()
+        for acceptor in acceptors:
+            await acceptor.wait_closed()
 
-    async def on_tick(self, counter: int) -> bool:
+    async def _end(self) -> None:
+        self._connections.shutdown()
+        try:
+            async with asyncio.timeout(_GRACE):
+                while self._connections or self._served.tasks:
+                    await asyncio.sleep(_TICK)
+                    self._tick()
+        except TimeoutError:
+            log.warning("%d requests are cut off, for the time to answer them is over", len(self._served.tasks))
+            for task in self._served.tasks:
+                task.cancel()
+
+    def _tick(self) -> None:
         self._connections.tick(asyncio.get_running_loop().time())
-        return await super().on_tick(counter)
+        self._served.date = f"date: {formatdate(usegmt=True)}\r\n".encode("ascii")
 
 
 async def serve(
@@ -79,27 +104,9 @@ async def serve(
             reloading.cancel()
 
 
-def server_of(
-    app: ASGIApp, tls: ssl.SSLContext | None = None, connections: Connections | None = None
-) -> uvicorn.Server:
-    """The server of an application, with the limits of its connections; it serves until its `should_exit` is set."""
-    if connections is None:
-        connections = Connections(ConnectionLimits())
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http=HttpProtocol,
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=math.ceil(connections.limits.idle),
-        timeout_graceful_shutdown=_GRACE,
-        backlog=_BACKLOG,
-    )
-    return _Server(config, connections, tls)
+def server_of(app: ASGIApp, tls: ssl.SSLContext | None = None, connections: Connections | None = None) -> Server:
+    """The server of an application, with the limits of its connections."""
+    return Server(app, Connections(ConnectionLimits()) if connections is None else connections, tls)
 
 
 def listen(host: str, port: int) -> socket.socket:

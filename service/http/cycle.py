@@ -1,0 +1,217 @@
+"""One request and its answer: what an ASGI application gets for `receive` and `send` (ASGI 3, spec version 2.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Protocol
+
+from litestar.types import ASGIApp
+
+from service.http.flow import Flow
+from service.http.refusals import FAILED
+from service.http.status import STATUS_LINE
+
+log = logging.getLogger(__name__)
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_HIGH_WATER = 65_536
+"""Octets of a body that wait for the application, after which no more is read."""
+_BODILESS = frozenset({204, 304})
+_DISCONNECT = {"type": "http.disconnect"}
+
+
+class Answering(Protocol):
+    """The connection, as the answer of a request sees it."""
+
+    transport: asyncio.Transport
+    flow: Flow
+
+    @property
+    def date(self) -> bytes:
+        """The header line that tells the time."""
+
+    def was_not_asked(self) -> None:
+        """The body that a client would send once it is asked to is not asked for: after this answer all ends."""
+
+    def on_response_complete(self) -> None:
+        """The answer is written."""
+
+
+class Cycle:
+    """A request on a connection. `more_body` tells whether there is more of its body to come, `complete` whether all of
+    its answer is written.
+    """
+
+    __slots__ = (
+        "_bodiless",
+        "_chunked",
+        "_connection",
+        "_held",
+        "_left",
+        "_news",
+        "_parts",
+        "_some_news",
+        "complete",
+        "disconnected",
+        "keep_alive",
+        "more_body",
+        "scope",
+        "started",
+        "waiting_for_100_continue",
+    )
+
+    def __init__(self, connection: Answering, scope: Any, *, keep_alive: bool, expect_100_continue: bool) -> None:
+        self._connection = connection
+        self.scope = scope
+        self.keep_alive = keep_alive
+        self.waiting_for_100_continue = expect_100_continue
+        self.disconnected = False
+        self.more_body = True
+        self.started = False
+        self.complete = False
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._bodiless = False
+        self._chunked = False
+        self._left: int | None = None
+        self._news = False
+        self._some_news: asyncio.Event | None = None
+
+    # --- what the connection tells -------------------------------------------------------------------------------
+
+    def feed(self, part: bytes) -> None:
+        """More of the body has come."""
+        if self.complete:
+            return
+        self._parts.append(part)
+        self._held += len(part)
+        if self._held > _HIGH_WATER:
+            self._connection.flow.pause_reading()
+        self.tell()
+
+    def end(self) -> None:
+        """The body has come to its end."""
+        if not self.complete:
+            self.more_body = False
+            self.tell()
+
+    def disconnect(self) -> None:
+        """Nothing is read or written any more."""
+        self.disconnected = True
+        self.tell()
+
+    def tell(self) -> None:
+        """Let the application look again at what there is."""
+        self._news = True
+        if self._some_news is not None:
+            self._some_news.set()
+
+    # --- what the application does -------------------------------------------------------------------------------
+
+    async def run(self, app: ASGIApp) -> None:
+        """Let the application answer. Where it fails, the peer is told so; the log has why."""
+        try:
+            await app(self.scope, self.receive, self.send)
+            if not self.complete and not self.disconnected:
+                raise RuntimeError("the application left its answer incomplete")
+        except asyncio.CancelledError:
+            self._connection.transport.abort()
+            raise
+        except Exception:
+            log.exception("an answer failed")
+            if not self.disconnected:
+                self._connection.transport.write(b"" if self.started else FAILED.answer())
+                self._connection.transport.close()
+
+    async def receive(self) -> Any:
+        """The part of the body that has come since, once there is one; else that the peer is gone, or answered."""
+        connection = self._connection
+        if self.waiting_for_100_continue and not connection.transport.is_closing():
+            connection.transport.write(_CONTINUE)
+            self.waiting_for_100_continue = False
+        if not self.disconnected and not self.complete:
+            connection.flow.resume_reading()
+            if not self._news:
+                if self._some_news is None:
+                    self._some_news = asyncio.Event()
+                await self._some_news.wait()
+                self._some_news.clear()
+            self._news = False
+        if self.disconnected or self.complete:
+            return _DISCONNECT
+        body = b"".join(self._parts)
+        self._parts.clear()
+        self._held = 0
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    async def send(self, message: Any) -> None:
+        """Write a part of the answer, once there is room for it."""
+        flow = self._connection.flow
+        if flow.write_paused and not self.disconnected:
+            await flow.drain()
+        if self.disconnected:
+            return
+        if not self.started:
+            self._start(message)
+        elif not self.complete:
+            self._go_on(message)
+        else:
+            raise RuntimeError(f"{message['type']} comes after the end of the answer")
+
+    def _start(self, message: Any) -> None:
+        if message["type"] != "http.response.start":
+            raise RuntimeError(f"an answer does not start with {message['type']}")
+        status = message["status"]
+        lines = [STATUS_LINE[status], self._connection.date]
+        closing = not self.keep_alive
+        said = False
+        for name, value in message.get("headers", ()):
+            if name == b"content-length":
+                self._left = int(value)
+            elif name == b"connection":
+                said = closing = closing or b"close" in value.lower()
+            lines.append(b"%b: %b\r\n" % (name, value))
+        self._bodiless = status in _BODILESS or self.scope["method"] == "HEAD"
+        if self._left is None and not self._bodiless:
+            if self.scope["http_version"] == "1.1":
+                self._chunked = True
+                lines.append(b"transfer-encoding: chunked\r\n")
+            else:
+                closing = True
+        unasked = self.waiting_for_100_continue and self.more_body
+        if (closing or unasked) and not said:
+            lines.append(b"connection: close\r\n")
+        head = b"".join(lines)
+        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+            raise RuntimeError("a header has a line break in it, or a null")
+        self.keep_alive = not closing
+        self.started = True
+        self.waiting_for_100_continue = False
+        if unasked:
+            self._connection.was_not_asked()
+        self._connection.transport.write(head + b"\r\n")
+
+    def _go_on(self, message: Any) -> None:
+        if message["type"] != "http.response.body":
+            raise RuntimeError(f"an answer does not go on with {message['type']}")
+        body = message.get("body", b"")
+        last = not message.get("more_body", False)
+        if not self._bodiless:
+            self._write(body, last=last)
+        if last:
+            self.complete = True
+            self.tell()
+            if not self.keep_alive:
+                self._connection.transport.close()
+            self._connection.on_response_complete()
+
+    def _write(self, body: bytes, *, last: bool) -> None:
+        if self._chunked:
+            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"0\r\n\r\n" if last else b"")
+        elif self._left is not None:
+            self._left -= len(body)
+            if self._left < 0 or (last and self._left):
+                raise RuntimeError("an answer is not as long as it was said to be")
+        if body:
+            self._connection.transport.write(body)
