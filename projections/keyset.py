@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import msgspec
@@ -31,6 +32,8 @@ class KeySet:
     def __init__(self) -> None:
         self.keys: dict[str, Key] = {}
         self.version = 0
+        self._published: list[Key] = []
+        self._published_until = 0.0
 
     @property
     def current(self) -> Key | None:
@@ -38,13 +41,16 @@ class KeySet:
         return next((key for key in self.keys.values() if key.status == "current"), None)
 
     def published(self, now: float) -> list[Key]:
-        """The keys that verifiers should know: current, next and those whose last token has not expired."""
-        return [
-            key
-            for key in self.keys.values()
-            if key.status in {"next", "current"}
-            or (key.status == "previous" and (key.retires_at is None or key.retires_at > now))
-        ]
+        """The keys that verifiers should know: current, next and those whose last token has not expired.
+
+        It is the same list until there are others.
+        """
+        if now >= self._published_until:
+            found = [key for key in self.keys.values() if _is_published(key, now)]
+            if found != self._published:
+                self._published = found
+            self._published_until = min((key.retires_at or math.inf for key in found), default=math.inf)
+        return self._published
 
     def apply(self, fact: Fact) -> None:
         """Fold one event; those of other streams change nothing."""
@@ -66,6 +72,13 @@ class KeySet:
                 self._replace(retired.kid, status="retired")
         if fact.stream == KEYS_STREAM:
             self.version = fact.version
+            self._published_until = 0.0
 
     def _replace(self, kid: str, **changes: Any) -> None:
         self.keys[kid] = msgspec.structs.replace(self.keys[kid], **changes)
+
+
+def _is_published(key: Key, now: float) -> bool:
+    return key.status in {"next", "current"} or (
+        key.status == "previous" and (key.retires_at is None or key.retires_at > now)
+    )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from litestar.types import ASGIApp
-
 from service.account_page.apps import app_lines, withdraw_app
 from service.account_page.browsers import browser_name
 from service.account_page.security import NOTICES
@@ -14,6 +12,7 @@ from service.accounts.factors import Factors
 from service.browser.sign_in_request import SignInRequest, sign_in_first
 from service.browser.visit import ACTION_METHODS, READ_METHODS, SignedIn, Visit, VisitSteps, page_endpoint
 from service.endpoints.core import Core
+from service.http.endpoint import Endpoint
 from service.http.response import Response
 from service.pages.models import AccountPage, PasskeyLine, SessionLine
 
@@ -27,7 +26,7 @@ _NOTICES = NOTICES | {
 OwnerSteps = Callable[[Visit, SignedIn], Awaitable[Response]]
 
 
-def account_endpoints(core: Core) -> dict[str, ASGIApp]:
+def account_endpoints(core: Core) -> dict[str, Endpoint]:
     """The page and its forms by their paths; who opens the bare address of the server is led to the page."""
     return {
         "/": page_endpoint(core, "account", _lead, READ_METHODS),

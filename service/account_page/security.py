@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from functools import partial
 
-from litestar.types import ASGIApp
-
 from service.account_page.security_change import NOTICES, RECENT, OwnerSteps, for_owner
 from service.account_page.security_passkeys import passkeys
 from service.account_page.security_password import password
 from service.account_page.security_totp import recovery_codes, totp
 from service.browser.visit import ACTION_METHODS, FORM_METHODS, Methods, page_endpoint
 from service.endpoints.core import Core
+from service.http.endpoint import Endpoint
 from service.sign_in.throttle import Throttle
 
 __all__ = ["NOTICES", "RECENT", "security_endpoints"]
 
 
-def security_endpoints(core: Core, throttle: Throttle) -> dict[str, ASGIApp]:
+def security_endpoints(core: Core, throttle: Throttle) -> dict[str, Endpoint]:
     """The endpoints by path. `throttle` is the one of the worker."""
     steps: dict[str, tuple[OwnerSteps, Methods]] = {
         "password": (partial(password, throttle), FORM_METHODS),

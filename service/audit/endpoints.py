@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from urllib.parse import urlencode
 
-from litestar.types import ASGIApp
-
 from schema.events import AuditRead
 from schema.streams import new_stream
 from service.audit.event_stream import VARY, EventStream
@@ -18,6 +16,7 @@ from service.endpoints.exchange import Exchange, endpoint_of
 from service.errors import BadParameter
 from service.http.accept import accepted
 from service.http.cors import cross_origin
+from service.http.endpoint import Endpoint
 from service.http.query import Query, bad_parameter, read_query
 from service.http.request import HttpRequest
 from service.http.response import EXPOSED, Response, Sendable, answer
@@ -36,7 +35,7 @@ _LARGEST_POSITION = 2**63 - 1
 _OF_PAGES = ("limit", "until")
 
 
-def audit_endpoints(core: Core) -> dict[str, ASGIApp]:
+def audit_endpoints(core: Core) -> dict[str, Endpoint]:
     """The audit endpoint."""
     return {PATH: cross_origin(endpoint_of(core, "audit", audit_events, own_api_answers(AUDIT_READ)))}
 

@@ -8,7 +8,6 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from litestar.types import ASGIApp
 
 from schema.events import AuthorizationDenied
 from schema.streams import new_stream
@@ -30,6 +29,7 @@ from service.browser.visit import ACTION_METHODS, SignedIn, Visit, page_endpoint
 from service.decisions.person import scopes_of_person
 from service.endpoints.core import Core
 from service.errors import InvalidRequest, Rejection
+from service.http.endpoint import Endpoint
 from service.http.request import required
 from service.http.response import Response, redirect
 from service.tokens.seal import NotSealed
@@ -39,7 +39,7 @@ _NOTHING = frozenset[str]()
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-def authorize_endpoints(core: Core) -> dict[str, ASGIApp]:
+def authorize_endpoints(core: Core) -> dict[str, Endpoint]:
     """The endpoints by path."""
     return {
         "/oauth2/authorize": page_endpoint(core, "authorize", authorize, ("GET", "POST")),

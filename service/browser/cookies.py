@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 
-from service.http.response import Header
+from service.http.head import Header
 
 BROWSER = "__Host-tallystick_browser"
 SESSION = "__Host-tallystick_session"

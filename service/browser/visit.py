@@ -9,8 +9,6 @@ from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
-from litestar.types import ASGIApp
-
 from projections.accounts import Account
 from projections.sessions import Session
 from service.browser.cookies import (
@@ -25,8 +23,10 @@ from service.browser.cookies import (
 from service.endpoints.core import Core
 from service.endpoints.exchange import Exchange, endpoint_of
 from service.errors import InvalidRequest, MethodNotAllowed
+from service.http.endpoint import Endpoint
+from service.http.head import Header
 from service.http.request import parse_form
-from service.http.response import Answers, Header, Response, html, redirect
+from service.http.response import Answers, Response, html, redirect
 from service.pages.models import ErrorPage, Page
 from service.pages.render import content_security_policy, render
 from service.tokens.handles import SESSION as SESSION_HANDLE
@@ -138,8 +138,8 @@ ACTION_METHODS: Methods = ("POST",)
 FORM_METHODS: Methods = (*READ_METHODS, *ACTION_METHODS)
 
 
-def page_endpoint(core: Core, name: str, steps: VisitSteps, methods: Methods) -> ASGIApp:
-    """An ASGI application that runs the steps of a page and answers whatever comes of them as a page.
+def page_endpoint(core: Core, name: str, steps: VisitSteps, methods: Methods) -> Endpoint:
+    """An endpoint that runs the steps of a page and answers whatever comes of them as a page.
 
     Other methods than `methods` are refused before anything else is looked at.
     """

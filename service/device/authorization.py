@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
-from litestar.types import ASGIApp
 
 from schema.events import DeviceRequested
 from schema.streams import new_stream
@@ -19,6 +18,7 @@ from service.device.codes import new_user_code, shown, user_code_digest
 from service.endpoints.core import Core
 from service.endpoints.exchange import Exchange, endpoint_of
 from service.grants import DEVICE_CODE
+from service.http.endpoint import Endpoint
 from service.http.response import Response, answer
 from service.journal.people import grant_of_user_code
 from service.journal.port import JournalUnavailable
@@ -39,7 +39,7 @@ class DeviceAuthorizationResponse(msgspec.Struct, frozen=True, kw_only=True):
     interval: int
 
 
-def device_authorization_endpoints(core: Core) -> dict[str, ASGIApp]:
+def device_authorization_endpoints(core: Core) -> dict[str, Endpoint]:
     """The endpoint by its path."""
     return {"/oauth2/device_authorization": endpoint_of(core, "device_authorization", device_authorization)}
 

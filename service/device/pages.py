@@ -9,8 +9,6 @@ import time
 from functools import partial
 from urllib.parse import urlencode
 
-from litestar.types import ASGIApp
-
 from service.authorize.consent_page import scope_groups
 from service.browser.sign_in_request import SignInRequest, sign_in_first
 from service.browser.visit import FORM_METHODS, SignedIn, Visit, page_endpoint
@@ -20,6 +18,7 @@ from service.device.guesses import Guesses
 from service.device.request import DeviceRequest, find_request, givable, look_first, read_request
 from service.endpoints.core import Core
 from service.errors import InvalidGrant, Rejection
+from service.http.endpoint import Endpoint
 from service.http.request import required
 from service.http.response import Response
 from service.pages.models import DeviceCodePage, DeviceConfirmPage
@@ -27,7 +26,7 @@ from service.pages.models import DeviceCodePage, DeviceConfirmPage
 _READS = frozenset({"GET", "HEAD"})
 
 
-def device_endpoints(core: Core) -> dict[str, ASGIApp]:
+def device_endpoints(core: Core) -> dict[str, Endpoint]:
     """The pages by their paths."""
     guesses = Guesses(core.state.wrong_user_codes, core.settings)
     return {

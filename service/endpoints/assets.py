@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from litestar.types import ASGIApp, Receive, Scope, Send
-
 from service.endpoints.core import Core
-from service.http.response import Header, Response
+from service.http.endpoint import Endpoint
+from service.http.head import Header
+from service.http.request import HttpRequest
+from service.http.response import Response
 from service.pages.asset_files import ASSETS, Asset
 
 _COMMON: tuple[Header, ...] = (
@@ -18,7 +19,7 @@ _FOR_GOOD = (b"cache-control", b"public, max-age=31536000, immutable")
 _METHODS = ("GET", "HEAD")
 
 
-def asset_endpoints(_: Core) -> dict[str, ASGIApp]:
+def asset_endpoints(_: Core) -> dict[str, Endpoint]:
     """The files by path."""
     return {asset.path: _serve(asset) for asset in ASSETS.values()}
 
@@ -28,12 +29,11 @@ def serve_asset(asset: Asset) -> Response:
     return Response(200, asset.body, (_FOR_GOOD, (b"content-type", asset.content_type.encode())), _COMMON)
 
 
-def _serve(asset: Asset) -> ASGIApp:
+def _serve(asset: Asset) -> Endpoint:
     found = serve_asset(asset)
     refused = Response(405, b"", ((b"allow", ", ".join(_METHODS).encode()),), _COMMON)
 
-    async def serve(scope: Scope, _receive: Receive, send: Send) -> None:
-        answer = found if scope.get("method") in _METHODS else refused
-        await answer.send(send)
+    async def serve(request: HttpRequest) -> Response:
+        return found if request.method in _METHODS else refused
 
     return serve

@@ -14,6 +14,7 @@ from service.http.request import HttpRequest, every_field
 from service.http.response import Response
 from service.tokens.find import FoundToken
 
+_BEARER = b"bearer "
 _CHALLENGED = frozenset({400, 401, 403})
 
 
@@ -25,8 +26,8 @@ def refuse_in_query(request: HttpRequest) -> None:
 
 def token_in_header(request: HttpRequest) -> str:
     """The token of the `Authorization` header (section 2.1), nothing where there is none."""
-    scheme, _, token = request.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+    header = request.headers.get(b"authorization", b"")
+    return header[len(_BEARER) :].decode("latin-1").strip() if header[: len(_BEARER)].lower() == _BEARER else ""
 
 
 def no_token() -> NoToken:

@@ -11,8 +11,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
-from litestar.types import ASGIApp, Receive, Scope, Send
-
 from schema.envelope import Context
 from schema.events import AccessRejected, Event
 from schema.streams import new_stream
@@ -20,6 +18,7 @@ from service.client_auth.authenticate import AuthenticatedClient
 from service.client_auth.credentials import claimed_client, present
 from service.endpoints.core import Core
 from service.errors import InvalidClient, Rejection, TooManyRequests
+from service.http.endpoint import Endpoint
 from service.http.request import HttpRequest, parse_fields
 from service.http.response import JSON_ANSWERS, Answers, Sendable
 from service.journal.port import AlreadyUsed, Append, Appended, JournalUnavailable, SingleUse, VersionConflict
@@ -183,20 +182,20 @@ class Exchange:
 Steps = Callable[[Exchange], Awaitable[Sendable]]
 
 
-def endpoint_of(core: Core, name: str, steps: Steps, answers: Answers = JSON_ANSWERS) -> ASGIApp:
-    """An ASGI application that runs the steps and answers whatever comes of them."""
+def endpoint_of(core: Core, name: str, steps: Steps, answers: Answers = JSON_ANSWERS) -> Endpoint:
+    """An endpoint that runs the steps and answers whatever comes of them."""
 
-    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+    async def endpoint(request: HttpRequest) -> Sendable:
         began = time.perf_counter()
-        exchange = Exchange(core, name, HttpRequest(scope, receive))
-        with core.tracing.request(name, exchange.request.trace):
+        exchange = Exchange(core, name, request)
+        with core.tracing.request(name, request.trace):
             response = await _respond(exchange, steps, answers)
         if exchange.proves_nothing(response.status):
-            core.limits.proved_nothing(exchange.request.source)
+            core.limits.proved_nothing(request.source)
         core.metrics.answered(name, response.status, time.perf_counter() - began)
         if exchange.over_limit:
             await core.limits.hold()
-        await response.send(send)
+        return response
 
     return endpoint
 

@@ -108,7 +108,7 @@ def _active(token: Token, found: FoundToken, issuer: str, accounts: Accounts) ->
         aud=token.audience,
         iss=issuer,
         jti=found.token_id,
-        grant_id=str(found.grant_id),
+        grant_id=found.token_id.partition(".")[0],
         auth_time=person.auth_time if person else UNSET,
         acr=person.acr if person else UNSET,
         roles=tuple(sorted(account.roles)) if account and account.roles else UNSET,

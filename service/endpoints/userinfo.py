@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar.types import ASGIApp
-
 from projections.grants import Person, Token
 from service.endpoints.bearer import active_token, challenged, no_token, refuse_in_query, token_in_header
 from service.endpoints.core import Core
 from service.endpoints.exchange import Exchange, endpoint_of
 from service.errors import InsufficientScope, InvalidRequest, MethodNotAllowed, Rejection
 from service.http.cors import cross_origin
+from service.http.endpoint import Endpoint
 from service.http.request import HttpRequest
 from service.http.response import JSON_ANSWERS, Response, answer, refusal
 from service.oidc.claims import claims_of, may_be_told
 from service.oidc.scopes import OPENID
 
 
-def userinfo_endpoints(core: Core) -> dict[str, ASGIApp]:
+def userinfo_endpoints(core: Core) -> dict[str, Endpoint]:
     """The userinfo endpoint."""
     answers = JSON_ANSWERS._replace(refusal=_refusal)
     return {"/oauth2/userinfo": cross_origin(endpoint_of(core, "userinfo", userinfo, answers))}

@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp
 
 from service.account_page.page import account_endpoints
 from service.account_page.security import security_endpoints
@@ -25,13 +25,12 @@ from service.endpoints.token import token
 from service.endpoints.userinfo import userinfo_endpoints
 from service.http.cors import cross_origin
 from service.http.edge import at_the_edge
+from service.http.endpoint import Endpoint
 from service.http.problem import Problem
-from service.http.request import HttpRequest
 from service.oidc.logout import logout_endpoints
 from service.reports.endpoint import report_endpoints
 from service.sign_in.endpoints import sign_in_endpoints
 from service.sign_in.throttle import Throttle
-from service.telemetry.trace_context import work_within
 from service.usage.endpoints import usage_endpoints
 from service.verify.endpoint import verify_endpoints
 from service.verify.prefixed import PREFIX
@@ -44,16 +43,15 @@ def create_app(core: Core) -> ASGIApp:
     (docs/adr/0006-hot-endpoints.md).
     """
     hot = hot_endpoints(core)
-    by_prefix, others = hot.pop(PREFIX), _within_trace(_litestar(core))
+    by_prefix = hot.pop(PREFIX)
 
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        await (hot.get(path) or (by_prefix if path.startswith(PREFIX) else others))(scope, receive, send)
+    def find(path: str) -> Endpoint | None:
+        return hot.get(path) or (by_prefix if path.startswith(PREFIX) else None)
 
-    return at_the_edge(application, core)
+    return at_the_edge(find, _litestar(core), core)
 
 
-def hot_endpoints(core: Core) -> dict[str, ASGIApp]:
+def hot_endpoints(core: Core) -> dict[str, Endpoint]:
     """Every path that Litestar does not serve, with its endpoint. Raises SettingsError."""
     throttle = Throttle(core.state.login_failures, core.settings)
     return {
@@ -74,16 +72,6 @@ def hot_endpoints(core: Core) -> dict[str, ASGIApp]:
         **report_endpoints(core),
         **verify_endpoints(core),
     }
-
-
-def _within_trace(app: ASGIApp) -> ASGIApp:
-    """What is logged below has the ids of the caller's trace, as endpoints that do without Litestar have."""
-
-    async def traced(scope: Scope, receive: Receive, send: Send) -> None:
-        work_within(HttpRequest(scope, receive).trace)
-        await app(scope, receive, send)
-
-    return traced
 
 
 def _litestar(core: Core) -> Litestar:

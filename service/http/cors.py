@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from litestar.types import ASGIApp, Receive, Scope, Send
-
-from service.http.response import ANY_ORIGIN, Response
+from service.http.endpoint import Endpoint
+from service.http.request import HttpRequest
+from service.http.response import ANY_ORIGIN, Response, Sendable
 
 _PREFLIGHT = Response(
     204,
@@ -18,17 +18,12 @@ _PREFLIGHT = Response(
 )
 
 
-def cross_origin(app: ASGIApp) -> ASGIApp:
+def cross_origin(endpoint: Endpoint) -> Endpoint:
     """The endpoint, with an answer to the question that browsers ask first; its own answers allow any origin."""
 
-    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "OPTIONS" and _is_preflight(scope):  # type: ignore[typeddict-item]  # HTTP scopes only
-            await _PREFLIGHT.send(send)
-        else:
-            await app(scope, receive, send)
+    async def answer(request: HttpRequest) -> Sendable:
+        if request.method == "OPTIONS" and b"access-control-request-method" in request.headers:
+            return _PREFLIGHT
+        return await endpoint(request)
 
-    return endpoint
-
-
-def _is_preflight(scope: Scope) -> bool:
-    return any(name == b"access-control-request-method" for name, _ in scope["headers"])
+    return answer

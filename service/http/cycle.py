@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Collection
 from typing import Any, Protocol
 
 from litestar.types import ASGIApp
 
 from service.http.flow import Flow
+from service.http.head import STATUS_LINE, Header, header_lines
 from service.http.refusals import FAILED
-from service.http.status import STATUS_LINE
+from service.http.response import WHOLE
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class Cycle:
         "more_body",
         "scope",
         "started",
+        "task",
         "waiting_for_100_continue",
     )
 
@@ -70,6 +73,7 @@ class Cycle:
         self.more_body = True
         self.started = False
         self.complete = False
+        self.task: asyncio.Task[None] | None = None
         self._parts: list[bytes] = []
         self._held = 0
         self._bodiless = False
@@ -109,8 +113,8 @@ class Cycle:
 
     # --- what the application does -------------------------------------------------------------------------------
 
-    async def run(self, app: ASGIApp) -> None:
-        """Let the application answer. Where it fails, the peer is told so; the log has why."""
+    async def run(self, app: ASGIApp, running: set[Cycle]) -> None:
+        """Let the application answer, being `running` meanwhile. Where it fails, the peer is told; the log has why."""
         try:
             await app(self.scope, self.receive, self.send)
             if not self.complete and not self.disconnected:
@@ -123,6 +127,9 @@ class Cycle:
             if not self.disconnected:
                 self._connection.transport.write(b"" if self.started else FAILED.answer())
                 self._connection.transport.close()
+        finally:
+            self.task = None
+            running.discard(self)
 
     async def receive(self) -> Any:
         """The part of the body that has come since, once there is one; else that the peer is gone, or answered."""
@@ -152,59 +159,55 @@ class Cycle:
             await flow.drain()
         if self.disconnected:
             return
-        if not self.started:
-            self._start(message)
-        elif not self.complete:
-            self._go_on(message)
+        kind = message["type"]
+        if self.complete:
+            raise RuntimeError(f"{kind} comes after the end of the answer")
+        if kind == WHOLE and not self.started:
+            self._send_whole(message["status"], message["head"], message["body"])
+        elif kind == "http.response.start" and not self.started:
+            self._start(message["status"], message.get("headers", ()))
+        elif kind == "http.response.body" and self.started:
+            self._go_on(message.get("body", b""), last=not message.get("more_body", False))
         else:
-            raise RuntimeError(f"{message['type']} comes after the end of the answer")
+            raise RuntimeError(f"{kind} is not what comes next of an answer")
 
-    def _start(self, message: Any) -> None:
-        if message["type"] != "http.response.start":
-            raise RuntimeError(f"an answer does not start with {message['type']}")
-        status = message["status"]
-        lines = [STATUS_LINE[status], self._connection.date]
-        closing = not self.keep_alive
-        said = False
-        for name, value in message.get("headers", ()):
+    def _send_whole(self, status: int, lines: bytes, body: bytes) -> None:
+        if status not in _BODILESS:
+            lines = b"%bcontent-length: %d\r\n" % (lines, len(body))
+        head = self._head(status, lines)
+        self._connection.transport.write(head if self._bodiless else head + body)
+        self._finish()
+
+    def _start(self, status: int, headers: Collection[Header]) -> None:
+        lines = header_lines(headers)
+        for name, value in headers:
             if name == b"content-length":
                 self._left = int(value)
-            elif name == b"connection":
-                said = closing = closing or b"close" in value.lower()
-            lines.append(b"%b: %b\r\n" % (name, value))
-        self._bodiless = status in _BODILESS or self.scope["method"] == "HEAD"
-        if self._left is None and not self._bodiless:
-            if self.scope["http_version"] == "1.1":
-                self._chunked = True
-                lines.append(b"transfer-encoding: chunked\r\n")
+        if self._left is None and status not in _BODILESS and self.scope["method"] != "HEAD":
+            self._chunked = self.scope["http_version"] == "1.1"
+            if self._chunked:
+                lines += b"transfer-encoding: chunked\r\n"
             else:
-                closing = True
+                self.keep_alive = False
+        self._connection.transport.write(self._head(status, lines))
+
+    def _head(self, status: int, lines: bytes) -> bytes:
+        """Begin the answer."""
         unasked = self.waiting_for_100_continue and self.more_body
-        if (closing or unasked) and not said:
-            lines.append(b"connection: close\r\n")
-        head = b"".join(lines)
-        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
-            raise RuntimeError("a header has a line break in it, or a null")
-        self.keep_alive = not closing
+        closing = b"connection: close\r\n" if unasked or not self.keep_alive else b""
+        head = b"".join((STATUS_LINE[status], self._connection.date, lines, closing, b"\r\n"))
+        self._bodiless = status in _BODILESS or self.scope["method"] == "HEAD"
         self.started = True
         self.waiting_for_100_continue = False
         if unasked:
             self._connection.was_not_asked()
-        self._connection.transport.write(head + b"\r\n")
+        return head
 
-    def _go_on(self, message: Any) -> None:
-        if message["type"] != "http.response.body":
-            raise RuntimeError(f"an answer does not go on with {message['type']}")
-        body = message.get("body", b"")
-        last = not message.get("more_body", False)
+    def _go_on(self, body: bytes, *, last: bool) -> None:
         if not self._bodiless:
             self._write(body, last=last)
         if last:
-            self.complete = True
-            self.tell()
-            if not self.keep_alive:
-                self._connection.transport.close()
-            self._connection.on_response_complete()
+            self._finish()
 
     def _write(self, body: bytes, *, last: bool) -> None:
         if self._chunked:
@@ -215,3 +218,10 @@ class Cycle:
                 raise RuntimeError("an answer is not as long as it was said to be")
         if body:
             self._connection.transport.write(body)
+
+    def _finish(self) -> None:
+        self.complete = True
+        self.tell()
+        if not self.keep_alive:
+            self._connection.transport.close()
+        self._connection.on_response_complete()

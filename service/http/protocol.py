@@ -38,6 +38,7 @@ from service.http.refusals import (
     refusal_of,
 )
 from service.http.request import TRANSPORT
+from service.http.response import WHOLE
 
 _ADDRESS = 16_384
 _FIELDS = 100
@@ -61,7 +62,8 @@ class Served:
     def __init__(self, app: ASGIApp, connections: Connections) -> None:
         self.app = app
         self.connections = connections
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.loop = asyncio.get_running_loop()
+        self.running: set[Cycle] = set()
         self.date = b""
 
 
@@ -111,7 +113,7 @@ class HttpProtocol(asyncio.Protocol):
             "client": _address(transport.get_extra_info("peername")),
             "scheme": "http" if transport.get_extra_info("sslcontext") is None else "https",
             "root_path": "",
-            "extensions": {TRANSPORT: {"transport": transport}},
+            "extensions": {TRANSPORT: {"transport": transport}, WHOLE: {}},
         }
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -269,10 +271,9 @@ class HttpProtocol(asyncio.Protocol):
     def _start(self, cycle: Cycle) -> None:
         """Answer a request."""
         self._answered = cycle
-        tasks = self._served.tasks
-        task = asyncio.get_running_loop().create_task(cycle.run(self._served.app))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        served = self._served
+        served.running.add(cycle)
+        cycle.task = served.loop.create_task(cycle.run(served.app, served.running))
 
     def was_not_asked(self) -> None:
         """A client that sends the body once it is asked to (RFC 9110 section 10.1.1) is answered without.

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from litestar.types import Scope
-
+from service.http.request import HttpRequest
 from service.settings import Settings, SettingsError
 
 ProxyHeader = Literal["x-forwarded-for", "forwarded"]
@@ -49,16 +48,15 @@ class Proxies:
             raise SettingsError(f"TALLYSTICK_TRUSTED_PROXIES: {error}") from None
         return cls(networks, settings.proxy_header) if networks else None
 
-    def see_through(self, scope: Scope) -> Scope:
-        """The request as its first trusted proxy got it; the same request where it came from none."""
-        peer: Any = scope.get("client")
-        nearest = None if peer is None else _address(peer[0])
+    def see_through(self, request: HttpRequest) -> bool:
+        """Make it the request as its first trusted proxy got it. Returns whether it came from one, that says so."""
+        nearest = None if request.source is None else _address(request.source)
         if nearest is None or not self._trusts(nearest):
-            return scope
-        source, scheme = nearest, scope["scheme"]
-        hops = self._hops(scope)
+            return False
+        source, scheme = nearest, request.scheme
+        hops = self._hops(request)
         if not hops:
-            return scope
+            return False
         for hop in hops:
             scheme = hop.scheme or scheme
             if hop.address is None:
@@ -66,8 +64,8 @@ class Proxies:
             source = hop.address
             if not self._trusts(source):
                 break
-        seen: Any = {**scope, "client": (str(source), 0), "scheme": scheme}
-        return seen  # type: ignore[no-any-return]  # a scope as it was, but for two fields
+        request.source, request.scheme = str(source), scheme
+        return True
 
     def are_at(self, peer: str) -> bool:
         """Whether an address is that of one of them."""
@@ -77,19 +75,19 @@ class Proxies:
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self._networks)
 
-    def _hops(self, scope: Scope) -> list[Hop]:
+    def _hops(self, request: HttpRequest) -> list[Hop]:
         """What the proxies say, the nearest first."""
         if self._header == "forwarded":
-            return [_hop(_pairs(element)) for element in reversed(_split(_value(scope, b"forwarded")))]
-        schemes = _split(_value(scope, b"x-forwarded-proto"))
+            return [_hop(_pairs(element)) for element in reversed(_split(_value(request, b"forwarded")))]
+        schemes = _split(_value(request, b"x-forwarded-proto"))
         scheme = schemes[-1].lower() if schemes and schemes[-1].lower() in _SCHEMES else None
-        nodes = [Hop(_node(text), scheme) for text in reversed(_split(_value(scope, b"x-forwarded-for")))]
+        nodes = [Hop(_node(text), scheme) for text in reversed(_split(_value(request, b"x-forwarded-for")))]
         return nodes or ([] if scheme is None else [Hop(None, scheme)])
 
 
-def _value(scope: Scope, name: bytes) -> str:
+def _value(request: HttpRequest, name: bytes) -> str:
     """A header's values, in order."""
-    return ",".join(value.decode("latin-1") for header, value in scope["headers"] if header == name)
+    return request.headers.get(name, b"").decode("latin-1")
 
 
 def _split(text: str) -> list[str]:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import httptools
 import msgspec
 
+from service.http.head import STATUS_LINE
 from service.http.problem import Problem
-from service.http.status import STATUS_LINE
 
 
 class Refusal(NamedTuple):

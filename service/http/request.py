@@ -34,20 +34,23 @@ TRANSPORT = "tallystick.transport"
 
 class HttpRequest:
     """What an endpoint needs of a request. Header names are lower case; a header given twice has both values,
-    comma-joined. `transport` is the connection, where the server hands it over.
+    comma-joined. `source` is the address that it came from, `transport` the connection, where the server hands it over.
     """
 
-    __slots__ = ("_receive", "headers", "method", "path", "query", "source", "transport")
+    __slots__ = ("_receive", "headers", "method", "path", "query", "raw_path", "scheme", "source", "transport")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
+        known: Any = scope
         self._receive = receive
-        self.method: str = scope["method"]  # type: ignore[typeddict-item]  # only HTTP scopes come here
-        self.path: str = scope["path"]
-        self.query: bytes = scope.get("query_string", b"")
-        self.headers = _headers(scope["headers"])
-        peer: Any = scope.get("client")
+        self.method: str = known["method"]
+        self.path: str = known["path"]
+        self.raw_path: bytes | None = known.get("raw_path")
+        self.query: bytes = known.get("query_string", b"")
+        self.headers = _headers(known["headers"])
+        peer = known.get("client")
         self.source: str | None = peer[0] if peer else None
-        self.transport: asyncio.Transport | None = _transport(scope)
+        self.scheme: str = known.get("scheme", "http")
+        self.transport: asyncio.Transport | None = (known.get("extensions") or {}).get(TRANSPORT, {}).get("transport")
 
     @property
     def user_agent(self) -> str | None:
@@ -68,7 +71,9 @@ class HttpRequest:
     def trace(self) -> str | None:
         """The caller's `traceparent`, where it is a valid one (W3C Trace Context section 3.2)."""
         value = self.headers.get(b"traceparent")
-        text = value.decode("latin-1") if value else ""
+        if value is None:
+            return None
+        text = value.decode("latin-1")
         return text if _TRACEPARENT.fullmatch(text) else None
 
     def context(self, actor: str) -> Context:
@@ -174,14 +179,11 @@ def required(form: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _transport(scope: Scope) -> asyncio.Transport | None:
-    extensions: Any = scope.get("extensions") or {}
-    transport: asyncio.Transport | None = extensions.get(TRANSPORT, {}).get("transport")
-    return transport
-
-
 def _headers(raw: Any) -> dict[bytes, bytes]:
-    headers: dict[bytes, bytes] = {}
+    headers: dict[bytes, bytes] = dict(raw)
+    if len(headers) == len(raw):
+        return headers
+    headers.clear()
     for name, value in raw:
         before = headers.get(name)
         headers[name] = value if before is None else before + b", " + value

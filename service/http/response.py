@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from litestar.types import Send
 
 from service.errors import Rejection
-
-Header = tuple[bytes, bytes]
+from service.http.head import Header, header_lines
 
 ANY_ORIGIN: Header = (b"access-control-allow-origin", b"*")
 """Scripts of any site may read what the JSON endpoints answer, for these know no cookies (CORS)."""
@@ -20,6 +20,11 @@ EXPOSED: Header = (
     b"link, retry-after, www-authenticate, tallystick-position, tallystick-through, tallystick-truncated",
 )
 """What else of an answer they may read: all that this server says in headers and browsers would keep from them."""
+
+WHOLE = "tallystick.whole"
+"""The ASGI extension, and its message, by which a whole answer is sent at once: `status`, `head` (header lines without
+the length) and `body`.
+"""
 
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
@@ -34,6 +39,8 @@ _HTML = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
 _BARE = (_NO_STORE, _NO_SNIFF, (b"referrer-policy", b"same-origin"))
+
+_KEPT = 16_384
 
 _encode = msgspec.json.Encoder().encode
 
@@ -63,6 +70,10 @@ class Response(NamedTuple):
         await send(self._start())
         await send(body)
 
+    def head(self, always: tuple[Header, ...]) -> bytes:
+        """Its header lines, with those that every answer has unless its kind has them itself; without its length."""
+        return _lines(self.common, always) + (header_lines(self.headers) if self.headers else b"")
+
     def messages(self, piece: int) -> Iterator[Any]:
         """The same for a reader that may be slow: the body in pieces of so many bytes."""
         yield self._start()
@@ -78,6 +89,17 @@ class Response(NamedTuple):
             "status": self.status,
             "headers": [*self.common, length, *self.headers],
         }
+
+
+@lru_cache(maxsize=_KEPT)
+def _lines(common: tuple[Header, ...], always: tuple[Header, ...]) -> bytes:
+    return header_lines([*common, *missing(always, common)])
+
+
+def missing(always: tuple[Header, ...], there: Iterable[Header]) -> list[Header]:
+    """Those headers that are not there."""
+    names = {name for name, _ in there}
+    return [header for header in always if header[0] not in names]
 
 
 def answer(content: Any) -> Response:

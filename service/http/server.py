@@ -32,7 +32,7 @@ class Server:
     def __init__(self, app: ASGIApp, connections: Connections, tls: ssl.SSLContext | None) -> None:
         self.should_exit = False
         self.started = False
-        self._served = Served(app, connections)
+        self._app = app
         self._connections = connections
         self._tls = tls
 
@@ -41,36 +41,38 @@ class Server:
         ten seconds at most.
         """
         self._connections.start(asyncio.get_running_loop().time())
-        self._tick()
-        protocol = partial(HttpProtocol, self._served)
+        served = Served(self._app, self._connections)
+        self._tick(served)
+        protocol = partial(HttpProtocol, served)
         acceptors = [Acceptor(listener, self._connections, protocol, self._tls) for listener in sockets]
         self.started = True
         while not self.should_exit:
             await asyncio.sleep(_TICK)
-            self._tick()
+            self._tick(served)
         for acceptor in acceptors:
             acceptor.close()
         for listener in sockets:
             listener.close()
-        await self._end()
+        await self._end(served)
         for acceptor in acceptors:
             await acceptor.wait_closed()
 
-    async def _end(self) -> None:
+    async def _end(self, served: Served) -> None:
         self._connections.shutdown()
         try:
             async with asyncio.timeout(_GRACE):
-                while self._connections or self._served.tasks:
+                while self._connections or served.running:
                     await asyncio.sleep(_TICK)
-                    self._tick()
+                    self._tick(served)
         except TimeoutError:
-            log.warning("%d requests are cut off, for the time to answer them is over", len(self._served.tasks))
-            for task in self._served.tasks:
-                task.cancel()
+            log.warning("%d requests are cut off, for the time to answer them is over", len(served.running))
+            for cycle in served.running:
+                if cycle.task is not None:
+                    cycle.task.cancel()
 
-    def _tick(self) -> None:
+    def _tick(self, served: Served) -> None:
         self._connections.tick(asyncio.get_running_loop().time())
-        self._served.date = f"date: {formatdate(usegmt=True)}\r\n".encode("ascii")
+        served.date = f"date: {formatdate(usegmt=True)}\r\n".encode("ascii")
 
 
 async def serve(

@@ -33,7 +33,7 @@ class KeyRing:
     def verifiers(self, typ: str = ACCESS_TOKEN_TYP) -> dict[bytes, VerifyingKey]:
         """The keys whose tokens of a type (access tokens, ID tokens) are accepted, by the header segment of those."""
         published = self._keys.published(time.time())
-        if published != self._seen:
+        if published is not self._seen:
             parsed = [(key, VerifyingKey(key.alg, key.jwk)) for key in published]
             self._verifying = {
                 each: {header_segment(key.kid, key.alg, each): verifying for key, verifying in parsed}

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 import msgspec
-from litestar.types import ASGIApp
 
 from projections.access_model import Client
 from service.authorize.redirects import csp_source, with_answer
 from service.browser.visit import SignedIn, Visit, page_endpoint
 from service.endpoints.core import Core
 from service.errors import InvalidRequest
+from service.http.endpoint import Endpoint
 from service.http.request import parse_form, required
 from service.http.response import Response
 from service.oidc.hint import Hint, read_id_token_hint
@@ -46,7 +46,7 @@ class LogoutRequest(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
 
 
-def logout_endpoints(core: Core) -> dict[str, ASGIApp]:
+def logout_endpoints(core: Core) -> dict[str, Endpoint]:
     """Where clients send a browser to be signed out, and where its person confirms that."""
     return {
         LOGOUT: page_endpoint(core, "logout", logout, _METHODS),

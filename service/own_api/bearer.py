@@ -61,7 +61,7 @@ class Caller(NamedTuple):
         if grant is None:
             return False
         try:
-            check_active(core, FoundToken(self.grant_id, self.number, grant))
+            check_active(core, FoundToken(self.grant_id, self.number, grant, self.token_id))
         except TokenNotActive:
             return False
         return True

@@ -10,13 +10,12 @@ import asyncio
 import time
 from uuid import UUID
 
-from litestar.types import ASGIApp
-
 from schema.envelope import NO_CLIENT, Context
 from schema.events import AccessRejected
 from schema.streams import derived_stream, new_stream
 from service.endpoints.core import Core
 from service.endpoints.exchange import Exchange, endpoint_of
+from service.http.endpoint import Endpoint
 from service.http.query import bad_parameter
 from service.http.response import Response, answer
 from service.journal.port import Append, VersionConflict
@@ -37,7 +36,7 @@ _TEXT, _SCOPES = 256, 2_048
 _OF_GRANTS = 7  # the version of the UUIDs of grants
 
 
-def report_endpoints(core: Core) -> dict[str, ASGIApp]:
+def report_endpoints(core: Core) -> dict[str, Endpoint]:
     """The endpoint for reports."""
     return {PATH: endpoint_of(core, "report", take_report, own_api_answers(ACCESS_REPORT))}
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from litestar.types import ASGIApp
-
 from service.accounts.factors import Factors
 from service.browser.visit import FORM_METHODS, Visit, page_endpoint
 from service.endpoints.core import Core
+from service.http.endpoint import Endpoint
 from service.http.response import Response
 from service.sign_in.desk import Desk, asked_by
 from service.sign_in.first_step import show_sign_in, take_passkey_alone, take_password
@@ -19,7 +18,7 @@ SIGN_IN = "/sign-in"
 _READS = frozenset({"GET", "HEAD"})
 
 
-def sign_in_endpoints(core: Core, throttle: Throttle) -> dict[str, ASGIApp]:
+def sign_in_endpoints(core: Core, throttle: Throttle) -> dict[str, Endpoint]:
     """The pages by their paths. `throttle` is the one of the worker."""
     desk = Desk(throttle, Factors(core))
     return {

@@ -22,12 +22,18 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
     multiprocess,
+    values,
 )
 
 log = logging.getLogger(__name__)
 
 _REQUESTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+_process = [os.getpid()]
+os.register_at_fork(after_in_child=lambda: _process.__setitem__(0, os.getpid()))
+if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # the library would ask the system for the process id at every count
+    values.ValueClass = values.MultiProcessValue(lambda: _process[0])  # type: ignore[no-untyped-call]
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it out
 

@@ -29,11 +29,8 @@ class FoundToken(NamedTuple):
     grant_id: UUID
     number: int
     grant: Grant
-
-    @property
-    def token_id(self) -> str:
-        """The `jti`: `<grant id>.<number>`."""
-        return _token_id(self.grant_id, self.number)
+    token_id: str
+    """The `jti`: `<grant id>.<number>`."""
 
 
 @lru_cache(maxsize=_NAMES_KEPT)
@@ -53,7 +50,7 @@ class TokenFinder:
         self._digester = digester
         self._issuer = issuer
         self.hits = self.misses = 0
-        self._verified: OrderedDict[bytes, tuple[UUID, int]] = OrderedDict()
+        self._verified: OrderedDict[bytes, tuple[UUID, int, str]] = OrderedDict()
         self._verified_by = ring.verifiers()
 
     async def find(self, token: str) -> FoundToken:
@@ -63,14 +60,14 @@ class TokenFinder:
         """
         if token.startswith(ACCESS_TOKEN):
             return await self._find_opaque(token)
-        grant_id, number = self._verify(token)
+        grant_id, number, token_id = self._verify(token)
         grant = await self._grants.get(grant_id)
         if grant is not None and number > grant.last_number:
             # The grant is known here, but another worker issued this token of it a moment ago.
             grant = await self._grants.newest(grant_id)
         if grant is None:
             raise self._unknown(token, "token_unknown")
-        return FoundToken(grant_id, number, grant)
+        return FoundToken(grant_id, number, grant, token_id)
 
     async def _find_opaque(self, token: str) -> FoundToken:
         try:
@@ -83,7 +80,7 @@ class TokenFinder:
         number = None if grant is None else self._among(grant, token)
         if grant is None or number is None:
             raise self._unknown(token, "token_unknown")
-        return FoundToken(grant_id, number, grant)
+        return FoundToken(grant_id, number, grant, _token_id(grant_id, number))
 
     def _among(self, grant: Grant, token: str) -> int | None:
         """The number of an opaque token among those of a grant, by its keyed digest."""
@@ -92,7 +89,7 @@ class TokenFinder:
                 return number
         return None
 
-    def _verify(self, token: str) -> tuple[UUID, int]:
+    def _verify(self, token: str) -> tuple[UUID, int, str]:
         keys = self._ring.verifiers()
         if keys is not self._verified_by:
             self._verified.clear()
@@ -111,7 +108,8 @@ class TokenFinder:
                 raise NotOurToken
         except NotOurToken:
             raise self._unknown(token, "token_unknown") from None
-        found = (UUID(claims.grant_id), int(claims.jti.rpartition(".")[2]))
+        grant_id, number = UUID(claims.grant_id), int(claims.jti.rpartition(".")[2])
+        found = (grant_id, number, _token_id(grant_id, number))
         self._verified[seen] = found
         if len(self._verified) > _VERIFIED_LIMIT:
             self._verified.popitem(last=False)

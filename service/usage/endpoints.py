@@ -12,15 +12,17 @@ from contextlib import ExitStack
 from functools import partial
 from typing import NamedTuple
 
-from litestar.types import ASGIApp, Send
+from litestar.types import Send
 
 from service.endpoints.core import Core
 from service.endpoints.exchange import Exchange, endpoint_of
 from service.http.accept import accepted
 from service.http.cors import cross_origin
+from service.http.endpoint import Endpoint
+from service.http.head import Header
 from service.http.query import Query, bad_parameter, read_query
 from service.http.request import HttpRequest
-from service.http.response import ANY_ORIGIN, EXPOSED, Header, Response
+from service.http.response import ANY_ORIGIN, EXPOSED, Response
 from service.http.slow import sent_within
 from service.own_api.bearer import authorize, no_longer_active, only_get, own_api_answers
 from service.own_api.scopes import USAGE_READ
@@ -54,7 +56,7 @@ class Placed(NamedTuple):
             await sent_within(_TAKEN_WITHIN, send, self.answer.messages(_PIECE), self.transport)
 
 
-def usage_endpoints(core: Core) -> dict[str, ASGIApp]:
+def usage_endpoints(core: Core) -> dict[str, Endpoint]:
     """One endpoint for each subject, such as `/usage/figures`."""
     reader = UsageReader(str(core.settings.database_url))
     return {

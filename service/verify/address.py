@@ -16,8 +16,11 @@ _TOKEN = b"access_token"
 
 def refuse_token_in_address(request: HttpRequest) -> None:
     """Raise InvalidRequest, with 401, where a token is part of an address that the gateway tells."""
-    for name in ADDRESSES & request.headers.keys():
-        _, _, query = request.headers[name].partition(b"?")
+    headers = request.headers
+    for name in ADDRESSES:
+        if name not in headers:
+            continue
+        _, _, query = headers[name].partition(b"?")
         if _names_token(query.partition(b"#")[0]):
             rejection = InvalidRequest("token_in_query", "The access token must not be part of the address.")
             rejection.status = 401  # a gateway knows 401 and 403 alone

@@ -13,15 +13,15 @@ from __future__ import annotations
 import time
 from functools import lru_cache
 
-from litestar.types import ASGIApp
-
 from projections.grants import Token
 from service.endpoints.bearer import active_token, challenged, check_audience, no_token, token_in_header
 from service.endpoints.core import Core
 from service.endpoints.exchange import Exchange, endpoint_of
 from service.errors import InsufficientScope, Rejection
+from service.http.endpoint import Endpoint
+from service.http.head import Header
 from service.http.problem import PROBLEM_ANSWERS, problem_refusal
-from service.http.response import Header, Response
+from service.http.response import Response
 from service.tokens.find import FoundToken
 from service.verify.address import refuse_token_in_address
 from service.verify.identity import identity_headers
@@ -32,11 +32,12 @@ PATH = "/verify"
 
 _CHALLENGED = frozenset({401, 403})
 _VARY: Header = (b"vary", b"authorization")
+_KEPT = 1_024
 _A_GATEWAY = "_"
 """Who asked, where introspections are counted: no client of ours."""
 
 
-def verify_endpoints(core: Core) -> dict[str, ASGIApp]:
+def verify_endpoints(core: Core) -> dict[str, Endpoint]:
     """The endpoint for gateways. A path that ends with a slash stands for all that begin with it."""
     endpoint = endpoint_of(core, "verify", verify, PROBLEM_ANSWERS._replace(refusal=_refusal))
     return {PATH: endpoint, PREFIX: prefixed(endpoint)}
@@ -57,18 +58,23 @@ async def verify(exchange: Exchange) -> Response:
     now = time.time()
     exchange.core.metrics.verified(token.client_id)
     exchange.core.introspections.count(token, _A_GATEWAY, now)
-    return Response(200, b"", identity_headers(found, token, held), _common(_age(needs, token, now)))
+    return Response(200, b"", (), identity_headers(found, token, held) + _common(_age(needs, token, now)))
 
 
 def _check(found: FoundToken, token: Token, held: frozenset[str], needs: Needs) -> None:
     """Raise InvalidToken or InsufficientScope unless the token is enough."""
     check_audience(found, token, needs.audience)
-    missing = needs.scopes.difference(token.scope.split(" "))
-    if missing:
-        raise _insufficient("scope_missing", needs.scopes, missing, found)
+    scopes = _scopes(token.scope)
+    if not needs.scopes <= scopes:
+        raise _insufficient("scope_missing", needs.scopes, needs.scopes - scopes, found)
     lacking = needs.roles - held
     if lacking:
         raise _insufficient("role_missing", needs.scopes, lacking, found)
+
+
+@lru_cache(maxsize=_KEPT)
+def _scopes(scope: str) -> frozenset[str]:
+    return frozenset(scope.split(" "))
 
 
 class _Insufficient(InsufficientScope):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from projections.grants import Token
-from service.http.response import Header
+from service.http.head import Header
 from service.tokens.find import FoundToken
 
 _KEPT = 16_384

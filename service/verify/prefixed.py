@@ -10,29 +10,28 @@ stands before all that a caller can write, so that nothing in a request changes 
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar.types import ASGIApp, Receive, Scope, Send
-
+from service.http.endpoint import Endpoint
+from service.http.request import HttpRequest
+from service.http.response import Sendable
 from service.verify.address import ADDRESSES, ORIGINAL
 
 PREFIX = "/verify/"
 
 
-def prefixed(verify: ASGIApp) -> ASGIApp:
+def prefixed(verify: Endpoint) -> Endpoint:
     """The endpoint for such requests: they are handed to `verify` as if they had come in the usual way."""
 
-    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        await verify(_usual(scope), receive, send)
+    async def answer(request: HttpRequest) -> Sendable:
+        _make_usual(request)
+        return await verify(request)
 
-    return endpoint
+    return answer
 
 
-def _usual(scope: Scope) -> Scope:
+def _make_usual(request: HttpRequest) -> None:
     """What is needed as the query, and the address of the original request in the header, whatever was there before."""
-    written = bytes(scope.get("raw_path") or b"")
-    needs, _, path = written.removeprefix(PREFIX.encode()).partition(b"/")
-    original = b"/" + path + b"?" + scope["query_string"]
-    headers = [*((name, value) for name, value in scope["headers"] if name not in ADDRESSES), (ORIGINAL, original)]
-    usual: Any = {**scope, "query_string": needs, "headers": headers}
-    return usual  # type: ignore[no-any-return]  # a scope as it was, but for two fields
+    needs, _, path = (request.raw_path or b"").removeprefix(PREFIX.encode()).partition(b"/")
+    original = b"/" + path + b"?" + request.query
+    request.query = needs
+    request.headers = {name: value for name, value in request.headers.items() if name not in ADDRESSES}
+    request.headers[ORIGINAL] = original

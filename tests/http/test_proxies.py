@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 
 from service.http.proxies import Proxies
+from service.http.request import HttpRequest
 from service.settings import Settings, SettingsError
 
 TRUSTED = "10.0.0.0/8, 192.0.2.7, 2001:db8:1::/48"
@@ -22,12 +23,20 @@ def seen(headers: dict[str, str] | list[tuple[str, str]], peer: str | None = PRO
     pairs = headers.items() if isinstance(headers, dict) else headers
     scope: Any = {
         "type": "http",
+        "method": "GET",
+        "path": "/",
         "scheme": "http",
         "client": None if peer is None else (peer, 1),
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in pairs],
     }
-    through: Any = proxies.see_through(scope)
-    return (None if through["client"] is None else through["client"][0]), through["scheme"]
+    request = HttpRequest(scope, nothing)
+    proxies.see_through(request)
+    return request.source, request.scheme
+
+
+async def nothing() -> Any:
+    """No body is asked for."""
+    raise AssertionError
 
 
 def by(header: str, proto: str | None = None, peer: str = PROXY) -> tuple[Any, str]:

@@ -229,6 +229,9 @@ class Waiting:
         """Count."""
         self.expired += 1
 
+    def shutdown(self) -> None:
+        """Nothing waits for it."""
+
 
 def test_time_in_which_the_process_stood_still_is_nobodys() -> None:
     """What a peer sent while the worker was stopped is read before its time is over."""

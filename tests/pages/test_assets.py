@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import cast
+from typing import Any, cast
 
 import httpx
 import pytest
 
 from service.endpoints.assets import asset_endpoints
 from service.endpoints.core import Core
+from service.http.request import HttpRequest
 from service.pages.asset_files import ASSETS, Asset, asset_path
 
 every_asset = pytest.mark.parametrize("asset", ASSETS.values(), ids=ASSETS)
@@ -16,7 +17,11 @@ every_asset = pytest.mark.parametrize("asset", ASSETS.values(), ids=ASSETS)
 
 async def _ask(method: str, asset: Asset) -> httpx.Response:
     serve = asset_endpoints(cast(Core, None))[asset.path]
-    transport = httpx.ASGITransport(app=serve)  # type: ignore[arg-type]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await (await serve(HttpRequest(scope, receive))).send(send)
+
+    transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="https://auth.example.com") as http:
         return await http.request(method, asset.path)
 

@@ -197,13 +197,13 @@ async def test_each_task_logs_its_own_trace(written: io.StringIO) -> None:
 
 
 def test_libraries_and_warnings_are_logged_the_same_way(written: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
-    """uvicorn, NATS, asyncpg and Python's warnings write lines of JSON too, once a server is set up."""
+    """NATS, asyncpg and Python's warnings write lines of JSON too, once a server is set up."""
 
     async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise NotImplementedError
 
     server_of(app)
-    names = ["uvicorn.error", "nats", "nats.aio.client", "asyncpg", "aiohttp.client", "opentelemetry.sdk"]
+    names = ["service.http.cycle", "nats", "nats.aio.client", "asyncpg", "aiohttp.client", "opentelemetry.sdk"]
     for name in names:
         logging.getLogger(name).warning("said")
     with warnings.catch_warnings():
