@@ -12,7 +12,7 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -116,15 +116,21 @@ class Follower:
         if self.poison is not None:
             raise JournalUnavailable(f"the feed halted: {self.poison}")
         if not self.fresh:
-            await self.refresh()
-            if not self.fresh:
-                raise JournalUnavailable("the lease ran out while it was renewed")
+            await self._within_deadline(self._until_fresh)
 
     async def refresh(self) -> None:
         """Renew the lease, within the journal's deadline. Raises JournalUnavailable."""
+        await self._within_deadline(self._renewal)
+
+    async def _until_fresh(self) -> None:
+        """Renew the lease; once more where this process had so little time that it ran out meanwhile."""
+        while not self.fresh:
+            await self._renewal()
+
+    async def _within_deadline(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             async with asyncio.timeout(self._journal.deadline):
-                await self._renewal()
+                await work()
         except TimeoutError as error:
             raise JournalTimeout("the lease was not renewed within the deadline") from error
 

@@ -250,6 +250,33 @@ async def test_a_lease_is_renewed_on_demand(worker: Worker, database: Database) 
         assert (True, appended.last) == (worker.follower.fresh, worker.state.position)
 
 
+@pytest.mark.parametrize("late", [2, 1_000_000])
+async def test_a_lease_that_ran_out_while_it_was_renewed_is_renewed_once_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    """A process that had too little time for it tries again, within the deadline; then it is said that it cannot be."""
+    async with open_worker(database.service_url, deadline=1.0) as worker:
+        for task in worker.follower._tasks:
+            task.cancel()
+        renew, runs = worker.follower._renew, 0
+
+        async def slow() -> None:
+            nonlocal runs
+            runs += 1
+            await renew()
+            if runs <= late:
+                worker.follower._lease_until = 0.0
+
+        monkeypatch.setattr(worker.follower, "_renewal", slow)
+        worker.follower._lease_until = 0.0
+        if late > 2:
+            with pytest.raises(JournalUnavailable, match="within the deadline"):
+                await worker.follower.ensure_fresh()
+            return
+        await worker.follower.ensure_fresh()
+        assert (runs, worker.follower.fresh) == (3, True)
+
+
 async def test_a_worker_that_stops_gives_its_lease_up(database: Database) -> None:
     """Nobody waits for a worker that has left."""
     async with open_worker(database.service_url, bound=LONG) as worker:
