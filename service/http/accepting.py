@@ -32,7 +32,7 @@ class Acceptor:
         self,
         listener: socket.socket,
         connections: Connections,
-        protocol: Callable[[], HttpProtocol],
+        protocol: Callable[[Any], HttpProtocol],
         tls: ssl.SSLContext | None,
     ) -> None:
         self._listener = listener
@@ -75,7 +75,7 @@ class Acceptor:
 
     def _take(self, accepted: socket.socket, address: Any) -> None:
         source = str(address[0]) if isinstance(address, tuple) else None
-        protocol = self._protocol()
+        protocol = self._protocol(address)
         if self._connections.admit(protocol, source) is not None:
             with accepted, contextlib.suppress(OSError):
                 accepted.setblocking(False)

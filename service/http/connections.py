@@ -69,8 +69,8 @@ class Connection(Protocol):
     def is_closing(self) -> bool:
         """Whether this side has ended it, and the peer has still to take what was written."""
 
-    def close_idle(self) -> None:
-        """End it, which is idle, and wait for nothing: it is counted no more."""
+    def abort(self) -> None:
+        """End it at once, and wait for nothing."""
 
     def expire(self, now: float) -> None:
         """End what the peer has had its time for."""
@@ -149,7 +149,7 @@ class Connections:
         if idle is None:
             return False
         self.leave(idle)
-        idle.close_idle()
+        idle.abort()
         return True
 
     def _longest_idle(self) -> Connection | None:
@@ -194,6 +194,11 @@ class Connections:
         """The server stops: let all go that wait for no answer, the others once they have it."""
         for connection in list(self._open):
             connection.shutdown()
+
+    def abort(self) -> None:
+        """The time to answer is over: let all go."""
+        for connection in list(self._open):
+            connection.abort()
 
     def cut(self, reason: str) -> str:
         """Count a connection that this server ends for what its peer did, or did not do. Returns the reason."""

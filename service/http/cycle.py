@@ -33,16 +33,19 @@ class Answering(Protocol):
     def date(self) -> bytes:
         """The header line that tells the time."""
 
+    def has_enough(self) -> None:
+        """More of a body has come than should wait for the application. Raises Refused where reading must go on."""
+
     def was_not_asked(self) -> None:
         """The body that a client would send once it is asked to is not asked for: after this answer all ends."""
 
     def on_response_complete(self) -> None:
-        """The answer is written."""
+        """The answer is written; behind it the connection ends where `keep_alive` is not so."""
 
 
 class Cycle:
     """A request on a connection. `more_body` tells whether there is more of its body to come, `complete` whether all of
-    its answer is written.
+    its answer is written, `waits` whether the application waits for more of the body, or for the end of the connection.
     """
 
     __slots__ = (
@@ -62,6 +65,7 @@ class Cycle:
         "started",
         "task",
         "waiting_for_100_continue",
+        "waits",
     )
 
     def __init__(self, connection: Answering, scope: Any, *, keep_alive: bool, expect_100_continue: bool) -> None:
@@ -73,6 +77,7 @@ class Cycle:
         self.more_body = True
         self.started = False
         self.complete = False
+        self.waits = False
         self.task: asyncio.Task[None] | None = None
         self._parts: list[bytes] = []
         self._held = 0
@@ -91,7 +96,7 @@ class Cycle:
         self._parts.append(part)
         self._held += len(part)
         if self._held > _HIGH_WATER:
-            self._connection.flow.pause_reading()
+            self._connection.has_enough()
         self.tell()
 
     def end(self) -> None:
@@ -120,16 +125,24 @@ class Cycle:
             if not self.complete and not self.disconnected:
                 raise RuntimeError("the application left its answer incomplete")
         except asyncio.CancelledError:
-            self._connection.transport.abort()
+            if not self.complete:
+                self._connection.transport.abort()
             raise
         except Exception:
             log.exception("an answer failed")
-            if not self.disconnected:
-                self._connection.transport.write(b"" if self.started else FAILED.answer())
-                self._connection.transport.close()
+            if not self.complete and not self.disconnected:  # else the connection may serve another by now
+                self._fail()
         finally:
             self.task = None
             running.discard(self)
+
+    def _fail(self) -> None:
+        """Say so, where nothing was said yet, and let the connection end."""
+        if not self.started:
+            head, end, body = FAILED.answer().partition(b"\r\n\r\n")
+            self._connection.transport.write(head + end + (b"" if self.scope["method"] == "HEAD" else body))
+        self.keep_alive = False
+        self._finish()
 
     async def receive(self) -> Any:
         """The part of the body that has come since, once there is one; else that the peer is gone, or answered."""
@@ -142,7 +155,9 @@ class Cycle:
             if not self._news:
                 if self._some_news is None:
                     self._some_news = asyncio.Event()
+                self.waits = True
                 await self._some_news.wait()
+                self.waits = False
                 self._some_news.clear()
             self._news = False
         if self.disconnected or self.complete:
@@ -221,7 +236,7 @@ class Cycle:
 
     def _finish(self) -> None:
         self.complete = True
+        if self._parts:
+            self._parts.clear()
         self.tell()
-        if not self.keep_alive:
-            self._connection.transport.close()
         self._connection.on_response_complete()

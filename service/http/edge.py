@@ -65,8 +65,8 @@ async def _refuse(_: Exchange) -> Sendable:
 
 
 def _may_be_plain(request: HttpRequest, *, proxied: bool) -> bool:
-    """What came through a proxy is not from this machine, whatever address it tells."""
-    return request.path in _PROBED or (not proxied and (request.source is None or is_loopback(request.source)))
+    """What came through a proxy is not from this machine, whatever address it tells; nor is what came from nowhere."""
+    return request.path in _PROBED or (not proxied and request.source is not None and is_loopback(request.source))
 
 
 def _transport_security(max_age: int) -> tuple[Header, ...]:

@@ -51,6 +51,9 @@ _ONE_READ = 262_144
 _LAST_WORDS = 2.0
 """Seconds for which the peer may read what it was told, and go on with what nobody reads."""
 _BETWEEN, _HEAD, _BODY = range(3)
+_VERSIONS = ("1.1", "1.0")
+_NOWHERE: Any = deque(maxlen=0)
+"""Where trailers go, of which there may be many: it keeps nothing."""
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
@@ -73,13 +76,14 @@ class HttpProtocol(asyncio.Protocol):
     transport: asyncio.Transport
     flow: Flow
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, peer: Any) -> None:
         self.open = False
         self.until = math.inf
         self._served = served
         self._connections = served.connections
         self._limits = served.connections.limits
         self._parser = _parser(self)
+        self._peer = _address(peer)
         self._of_connection: dict[str, Any] = {}
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -110,7 +114,7 @@ class HttpProtocol(asyncio.Protocol):
             "type": "http",
             "asgi": _ASGI,
             "server": _address(transport.get_extra_info("sockname")),
-            "client": _address(transport.get_extra_info("peername")),
+            "client": self._peer,  # as it was accepted: the system has forgotten it of a peer that is gone by now
             "scheme": "http" if transport.get_extra_info("sslcontext") is None else "https",
             "root_path": "",
             "extensions": {TRANSPORT: {"transport": transport}, WHOLE: {}},
@@ -123,6 +127,8 @@ class HttpProtocol(asyncio.Protocol):
             if cycle is not None and not cycle.complete:
                 cycle.disconnect()
         self.flow.resume_writing()
+        self._parser = self._cycle = self._answered = None  # which know this connection, as it them
+        self._pipeline.clear()
 
     # --- what comes ----------------------------------------------------------------------------------------------
 
@@ -188,7 +194,7 @@ class HttpProtocol(asyncio.Protocol):
         self._url += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; after the first part of a body it is a trailer, which nobody reads."""
+        """Take a header; a trailer too, which nobody keeps."""
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -202,6 +208,8 @@ class HttpProtocol(asyncio.Protocol):
             raise Refused(HEADER_TOO_LARGE)
         names = [name for name, _ in headers]
         version = parser.get_http_version()
+        if version not in _VERSIONS:
+            raise Refused(MALFORMED)
         hosts = names.count(b"host")
         if hosts != 1 and (hosts or version == "1.1"):
             raise Refused(HOSTS)
@@ -220,15 +228,20 @@ class HttpProtocol(asyncio.Protocol):
             keep_alive=version == "1.1" and parser.should_keep_alive(),
             expect_100_continue=b"expect" in names and version == "1.1",
         )
-        self._headers = []  # for trailers
+        self._headers = _NOWHERE
         self._phase = _BODY
         self.until = self._connections.until_body
         self._waiting += 1
         if self._waiting == 1:
             self._start(cycle)
         else:
+            self._queue(cycle)
+
+    def _queue(self, cycle: Cycle) -> None:
+        """Answer a request later; read no more meanwhile, unless somebody waits to be told that the peer is gone."""
+        self._pipeline.append(cycle)
+        if self._answered is None or not self._answered.waits:
             self.flow.pause_reading()
-            self._pipeline.append(cycle)
 
     def _is_chunked(self, version: str) -> bool:
         """Whether the body comes in chunks, and is not encoded besides."""
@@ -241,13 +254,14 @@ class HttpProtocol(asyncio.Protocol):
     def _scope(self, version: str) -> dict[str, Any]:
         """What the application is told of the request."""
         url = httptools.parse_url(self._url)
-        path = url.path.decode("ascii")
+        raw_path = url.path or b"/"  # an absolute address may have none (RFC 9112 section 3.2.2)
+        path = raw_path.decode("ascii")
         return {
             **self._of_connection,
             "http_version": version,
             "method": self._parser.get_method().decode("ascii"),
             "path": unquote(path) if "%" in path else path,
-            "raw_path": url.path,
+            "raw_path": raw_path,
             "query_string": url.query or b"",
             "headers": self._headers,
             "state": {},
@@ -257,6 +271,12 @@ class HttpProtocol(asyncio.Protocol):
         """Hand on a part of the body."""
         if self._cycle is not None and not self._upgrading:
             self._cycle.feed(part)
+
+    def has_enough(self) -> None:
+        """Read no more for now; of a request that has to wait, where that is not possible, read nothing more at all."""
+        if self._waiting > 1 and self._answered is not None and self._answered.waits:
+            raise Refused(TOO_MANY_AT_ONCE)
+        self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
         """From now on it is the server's turn; unless it has answered already."""
@@ -286,10 +306,8 @@ class HttpProtocol(asyncio.Protocol):
     def on_response_complete(self) -> None:
         """Go on with what was asked meanwhile, refuse what could not be read, or wait for the next request."""
         self._waiting -= 1
-        if self._unasked:
-            self._waiting = 0
-            self._pipeline.clear()
-            self._let_go()
+        if self._unasked or (self._answered is not None and not self._answered.keep_alive):
+            self._end_behind_answer()
             return
         if self._waiting:
             if not self.transport.is_closing():
@@ -304,6 +322,16 @@ class HttpProtocol(asyncio.Protocol):
             self.flow.resume_reading()
             if self._phase != _HEAD:
                 self.until = self._connections.until_idle
+
+    def _end_behind_answer(self) -> None:
+        """Answer nothing more, whatever was asked behind it (RFC 9112 section 9.6)."""
+        more = self._unasked or self._waiting or self._phase != _BETWEEN
+        self._waiting = 0
+        self._pipeline.clear()
+        if more:
+            self._let_go()
+        else:
+            self.transport.close()
 
     def _declared(self) -> int:
         """The length that the body of the last request is said to have."""
@@ -331,6 +359,8 @@ class HttpProtocol(asyncio.Protocol):
             return
         if self._waiting and self._cycle is not None:
             self._cycle.keep_alive = False
+        elif self.is_idle():
+            self.abort()
         else:
             self.transport.close()
 
@@ -345,16 +375,17 @@ class HttpProtocol(asyncio.Protocol):
         )
 
     def idle_since(self) -> float:
-        """Since when it is: since its last answer, or since it was opened."""
-        return self.until - (self._limits.header_timeout if self._answered is None else self._limits.idle)
+        """Since when it is, in whole milliseconds: since its last answer, or since it was opened."""
+        return round(self.until - (self._limits.header_timeout if self._answered is None else self._limits.idle), 3)
 
     def is_closing(self) -> bool:
         """Whether it ends once the peer has taken what was written."""
         return self.open and self.transport.is_closing()
 
-    def close_idle(self) -> None:
-        """Make room for another one, at once: by TLS, `close()` would wait for the peer's goodbye."""
-        self.transport.abort()
+    def abort(self) -> None:
+        """End it at once: by TLS, `close()` would wait for the peer's goodbye."""
+        if self.open:
+            self.transport.abort()
 
     def expire(self, now: float) -> None:
         """The peer has had its time: say so where it waits for an answer, else close or cut the connection."""
@@ -375,8 +406,12 @@ class HttpProtocol(asyncio.Protocol):
         """Answer what was asked before; then say this, and end."""
         self._connections.cut(refusal.reason)
         self._refusal = refusal
-        if self._phase == _BODY and self._cycle is not None and not self._cycle.complete:
-            self._give_up(self._cycle)  # it is the request under way that goes wrong
+        self._headers = []
+        if self._phase == _BODY and self._cycle is not None:  # it is the request under way that goes wrong
+            if self._cycle.complete:  # and nobody waits for another answer to it
+                self._let_go()
+                return
+            self._give_up(self._cycle)
         if self._waiting:
             self.until = math.inf
         else:

@@ -24,6 +24,8 @@ _BACKLOG = 2_048
 _TICK = 0.1
 _GRACE = 10.0
 """Seconds for which requests under way are answered after the end was asked for."""
+_LAST = 1.0
+"""Seconds for which those that are cut off then may put away what they hold."""
 
 
 class Server:
@@ -65,10 +67,13 @@ class Server:
                     await asyncio.sleep(_TICK)
                     self._tick(served)
         except TimeoutError:
-            log.warning("%d requests are cut off, for the time to answer them is over", len(served.running))
-            for cycle in served.running:
-                if cycle.task is not None:
-                    cycle.task.cancel()
+            tasks = [cycle.task for cycle in served.running if cycle.task is not None]
+            log.warning("time is over: %d requests, %d connections are cut off", len(tasks), len(self._connections))
+            for task in tasks:
+                task.cancel()
+            self._connections.abort()
+            if tasks:
+                await asyncio.wait(tasks, timeout=_LAST)
 
     def _tick(self, served: Served) -> None:
         self._connections.tick(asyncio.get_running_loop().time())

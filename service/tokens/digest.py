@@ -11,7 +11,7 @@ class Digester:
     """Makes and compares keyed digests, 43 characters of base64url. `key` is 32 bytes."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._keyed = hmac.new(key, digestmod=hashlib.sha256)
 
     def digest(self, text: str) -> str:
         """The digest of any text, as given by a caller or generated here."""
@@ -19,7 +19,9 @@ class Digester:
 
     def raw(self, text: str) -> bytes:
         """The digest as 32 bytes."""
-        return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256)
+        keyed = self._keyed.copy()  # half the time of giving the key each time
+        keyed.update(text.encode("utf-8", "surrogatepass"))
+        return keyed.digest()
 
     def matches(self, text: str, digest: str) -> bool:
         """Whether a text has a digest, compared in constant time."""

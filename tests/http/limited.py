@@ -16,7 +16,7 @@ import uvloop
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from service.http.connections import ConnectionLimits, Connections
-from service.http.server import listen, server_of
+from service.http.server import Server, listen, server_of
 
 PATIENCE = 60.0
 """Seconds after which a test gives up; none of them measures anything."""
@@ -107,6 +107,8 @@ class Limited(NamedTuple):
     address: Any
     connections: Connections
     echo: Echo
+    server: Server
+    thread: threading.Thread
 
     def peer(self, receive_buffer: int | None = None) -> Peer:
         """A new connection."""
@@ -116,6 +118,25 @@ class Limited(NamedTuple):
         """What a peer is told that sends this and reads until the connection ends."""
         with self.peer() as peer:
             return peer.send(data).until_closed()
+
+    def connection(self) -> Any:
+        """The server's side of the one connection, once it is open."""
+
+        def opened() -> list[Any]:
+            connections: list[Any] = list(self.connections._open)
+            return [one for one in connections if one._of_connection]
+
+        eventually(lambda: len(opened()) == 1)
+        return opened()[0]
+
+    def stop(self) -> None:
+        """Ask it to end, as a signal does."""
+        self.server.should_exit = True
+
+    def ends(self) -> bool:
+        """Whether it does, once it was asked to."""
+        self.thread.join(PATIENCE)
+        return not self.thread.is_alive()
 
     def is_well(self) -> bool:
         """Whether a good client is answered now."""
@@ -139,7 +160,7 @@ def limited(
     running = threading.Thread(target=lambda: uvloop.run(server.serve(sockets=[listener])))
     running.start()
     try:
-        yield Limited(listener.getsockname(), connections, echo)
+        yield Limited(listener.getsockname(), connections, echo, server, running)
     finally:
         server.should_exit = True
         running.join(PATIENCE)

@@ -62,6 +62,24 @@ def test_a_body_that_was_not_asked_for_and_comes_changes_nothing() -> None:
         eventually(lambda: len(server.connections) == 0)
 
 
+def test_a_client_is_told_to_go_on_once() -> None:
+    """However often the application reads on."""
+    took: list[bytes] = []
+
+    async def reading(_: Scope, receive: Receive, send: Send) -> None:
+        while sum(map(len, took)) < 3:
+            message: Any = await receive()
+            took.append(message["body"])
+        await answer(send, b"answered\n")
+
+    with limited(LIMITS, reading) as server, server.peer() as peer:
+        peer.send(ASKS_FIRST % (b"/", b"content-length: 3\r\n"))
+        for number, part in enumerate((b"a", b"b", b"c"), 1):
+            peer.send(part)
+            eventually(lambda number=number: len(took) == number)  # type: ignore[misc]  # a default of a lambda
+        assert peer.until(b"answered\n").statuses == [100, 200]
+
+
 def test_an_old_client_is_not_told_to_go_on() -> None:
     """HTTP/1.0 knows no interim answers, so there it is no question (RFC 9110 section 10.1.1)."""
     old = (ASKS_FIRST % (b"/all", b"content-length: 3\r\n")).replace(b"HTTP/1.1", b"HTTP/1.0")

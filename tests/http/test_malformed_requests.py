@@ -72,6 +72,9 @@ WHOLE = b"3\r\nabc\r\n0\r\n\r\n"
         b"GET / HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n",
         b"GET / HTTP/1.0\r\nhost: x\r\nhost: y\r\n\r\n",
         b"GET / HTTP/1.2\r\nhost: x\r\n\r\n",
+        b"GET / HTTP/2.0\r\nhost: x\r\n\r\n",
+        b"GET / HTTP/0.9\r\n\r\n",
+        b"GET /\r\n\r\n",
         b"GET /a b HTTP/1.1\r\nhost: x\r\n\r\n",
         b"GET /?\0 HTTP/1.1\r\nhost: x\r\n\r\n",
         b"GET /\xc3\xa9 HTTP/1.1\r\nhost: x\r\n\r\n",
@@ -106,6 +109,7 @@ def test_a_body_that_is_none_is_not_asked_for() -> None:
         (b"GET / HTTP/1.0\r\n\r\n", ("GET", "/", [], "")),
         (b"\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n" + CLOSE + b"\r\n", ("GET", "/", ["host", "connection"], "")),
         (b"GET http://y/a HTTP/1.1\r\nhost: x\r\n" + CLOSE + b"\r\n", ("GET", "/a", ["host", "connection"], "")),
+        (b"GET http://y HTTP/1.1\r\nhost: x\r\n" + CLOSE + b"\r\n", ("GET", "/", ["host", "connection"], "")),
         (b"OPTIONS * HTTP/1.1\r\nhost: x\r\n" + CLOSE + b"\r\n", ("OPTIONS", "*", ["host", "connection"], "")),
         (b"HEAD / HTTP/1.1\r\nhost: x\r\n" + CLOSE + b"\r\n", ("HEAD", "/", ["host", "connection"], "")),
         (

@@ -85,13 +85,14 @@ def test_an_idle_connection_makes_room_for_another_from_anywhere() -> None:
 def test_a_connection_that_has_just_come_is_not_idle_for_longest(limits: ConnectionLimits) -> None:
     """It has less time to say something than an answered one, and said nothing for less long."""
     limits = limits._replace(header_timeout=PATIENCE)
-    with limited(limits, exempt=lambda _: False) as server, server.peer() as old, server.peer() as new:
+    with limited(limits, exempt=lambda _: False) as server, server.peer() as old:
         old.send(GET).until(b"]\n")
-        eventually(partial(_has_open, server, 2))
-        with server.peer() as newest:
-            newest.send(GET).until(b"]\n")
-            assert new.send(GET).until(b"]\n").statuses == [200]
-            assert old.until_closed().statuses == [200]
+        with server.peer() as new:
+            eventually(partial(_has_open, server, 2))
+            with server.peer() as newest:
+                newest.send(GET).until(b"]\n")
+                assert new.send(GET).until(b"]\n").statuses == [200]
+                assert old.until_closed().statuses == [200]
 
 
 class Idle(Waiting):
@@ -106,7 +107,7 @@ class Idle(Waiting):
         self.asked += 1
         return self.idle
 
-    def close_idle(self) -> None:
+    def abort(self) -> None:
         """Note it."""
         self.ended = True
 

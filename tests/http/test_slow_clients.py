@@ -221,7 +221,7 @@ class Waiting:
         """It is not."""
         return False
 
-    def close_idle(self) -> None:
+    def abort(self) -> None:
         """It is never asked to."""
         raise AssertionError
 
