@@ -30,7 +30,7 @@ export PIP_USER := 0
 # A .venv that was moved, or whose Python is gone, is made again.
 STALE := $(shell [ ! -e .venv ] || { "$(BIN)/python" -c "" && [ "$$(cat .venv/.folder)" = "$$(pwd -P)" ]; } 2>/dev/null || echo stale)
 
-.PHONY: help install install-dev up test soak interop gateways observability fuzz browsers lint fmt bench bench-anomalies bench-detection bench-flood bench-guard bench-projection bench-relay bench-verify contracts lock clean stale
+.PHONY: help install install-dev up test soak interop gateways observability fuzz browsers lint fmt bench bench-anomalies bench-detection bench-flood bench-guard bench-peers bench-peers-install bench-projection bench-relay bench-verify contracts lock clean stale
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -103,6 +103,12 @@ bench-flood: $(DEV) ## what a good client notices of a flood of bad requests (ne
 bench-guard: $(DEV) ## what the guard costs a request of an API
 	@$(BIN)/python -m benchmarks.guard $(ARGS)
 
+bench-peers: $(DEV) ## other servers alone, for some seconds each (ARGS="NAME …"; needs wrk)
+	@$(BIN)/python -m benchmarks.peers $(ARGS)
+
+bench-peers-install: $(DEV) ## fetch them from their package registries (uses Node.js, Go and Maven)
+	@$(BIN)/python -m benchmarks.peers --install $(ARGS)
+
 bench-projection: $(DEV) ## how fast the usage figures are folded, live and in a rebuild
 	@$(BIN)/python -m benchmarks.projection $(ARGS)
 
@@ -123,7 +129,10 @@ lock: $(DEV) ## write both locks anew from pyproject.toml (ARGS=--upgrade for ne
 	@$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock > /dev/null
 	@cd tests/interop && ../../$(subst pyproject.toml,requirements.in,$(COMPILE)) --output-file requirements.lock > /dev/null
 	@cd tests/gateways && ../../$(subst pyproject.toml,requirements.in,$(COMPILE)) --output-file requirements.lock > /dev/null
-	@if grep -n '://' requirements.lock requirements-dev.lock tests/*/requirements.lock; then echo 'lock: an address is in a lock' >&2; exit 1; fi
+	@for peer in benchmarks/peers/*/requirements.in; do \
+		(cd "$$(dirname "$$peer")" && ../../../$(subst pyproject.toml,requirements.in,$(COMPILE)) --output-file requirements.lock > /dev/null) || exit 1; \
+	done
+	@if grep -n '://' requirements.lock requirements-dev.lock tests/*/requirements.lock benchmarks/peers/*/requirements.lock; then echo 'lock: an address is in a lock' >&2; exit 1; fi
 	@wc -l requirements.lock requirements-dev.lock
 
 clean: ## remove .venv and all caches (data in .tallystick stays)

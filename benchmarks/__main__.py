@@ -1,7 +1,8 @@
-"""`python -m benchmarks`: rates of the hot endpoints, with Postgres, NATS, service and relay pinned to one core.
+"""`make bench`: Tallystick beside other authorization servers, and beside the limit, in one run.
 
-The load is `wrk` on another core. Every answer is looked at, and at the end `tallystick audit check` has to be
-clean: each issuance that was counted is committed, published and equal in both places.
+Each whole stack (the service with its database and its NATS) runs on one core, the load (wrk) on the other. Each case
+is run in turn, A B A B, so that a machine whose speed changes changes both; what counts is the ratio. Every answer is
+looked at: one that is not the expected one fails the run; afterwards `tallystick audit check` has to be clean.
 """
 
 from __future__ import annotations
@@ -9,142 +10,192 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import shutil
+import statistics
 import sys
 import tempfile
-import time
-from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
-import psutil
-
+from benchmarks.floor import Floor
 from benchmarks.load import Case, Measured, measure
-from benchmarks.people import CLIENT, add_person, refresh_tokens
-from benchmarks.stack import family, pin
-from tests.load import USERS
-from tests.product import Product, running_product
+from benchmarks.peers.catalogue import PEERS
+from benchmarks.peers.checking import check
+from benchmarks.peers.peer import INTROSPECTION, ROTATION_JWT, ROTATION_OPAQUE, Peer, Unavailable
+from benchmarks.product import VERIFY, Tallystick
+from benchmarks.report import write_report
 
-TOKENS = 2_000
+CORE, LOAD_CORE = "0", "1"
+OTHERS: tuple[Peer, ...] = (Floor(), *PEERS)
+BESIDE = {VERIFY: INTROSPECTION, ROTATION_JWT: ROTATION_OPAQUE}
+"""What a peer is asked beside a case of ours that it does not have."""
 
 
-class Options(NamedTuple):
-    """How long and how wide; cores are numbers as `taskset` takes them."""
+class Compared(NamedTuple):
+    """One case beside a peer's: what both did in each round, in turn, and CPU seconds by role of ours for a second."""
 
-    seconds: int
-    connections: int
-    rounds: int
-    json: Path | None
-    stack_core: str = "0"
-    load_core: str = "1"
+    peer: str
+    case: str
+    beside: str
+    ours: list[Measured]
+    theirs: list[Measured]
+    cpu: dict[str, float]
+
+    @property
+    def ratios(self) -> list[float]:
+        """Of the rates, by round."""
+        return [our.rate / their.rate for our, their in zip(self.ours, self.theirs, strict=True)]
 
 
 def main() -> int:
-    """Run all cases in turn, `rounds` times, and print what was measured."""
+    """Compare with all that are there, or those that are named."""
     options = _options()
     for tool in ("wrk", "taskset"):
         if shutil.which(tool) is None:
             sys.stderr.write(f"the benchmarks need {tool} (Debian: apt-get install wrk util-linux)\n")
             return 2
-    with running_product(workers=1) as product, tempfile.TemporaryDirectory() as folder:
-        pin(product, options.stack_core)
-        add_person(product)
-        cases = _cases(product, Path(folder))
-        results: list[Measured] = []
-        for _ in range(options.rounds):
-            results += [_run(product, case, options) for case in [*cases, _refresh(product, Path(folder), options)]]
-        checked = product.cli("audit", "check", check=False)
-        print(checked.stdout.strip())
-    if options.json is not None:
-        measured = [result._asdict() | {"cpu": dict(result.cpu)} for result in results]
-        options.json.write_text(json.dumps({"machine": describe_machine(), "measured": measured}, indent=2))
-    return checked.returncode
+    chosen = [peer for peer in OTHERS if not options.beside or peer.name in options.beside]
+    compared: list[Compared] = []
+    passed_over: dict[str, str] = {}
+    for peer in chosen:
+        try:
+            peer.install()
+            compared += _compare(peer, options)
+        except Unavailable as unavailable:
+            print(f"{peer.name} is passed over: {unavailable}", flush=True)
+            passed_over[peer.name] = str(unavailable)
+    result = {
+        "machine": describe_machine(),
+        "options": {name: getattr(options, name) for name in ("seconds", "connections", "rounds", "tokens")},
+        "peers": {peer.name: _about(peer) for peer in chosen if peer.name not in passed_over},
+        "passed_over": passed_over,
+        "compared": [_as_json(each) for each in compared],
+    }
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2))
+    if options.write:
+        write_report(result)
+    return 1 if any(measured.bad for each in compared for measured in (*each.ours, *each.theirs)) else 0
 
 
-def _options() -> Options:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=8, help="of each case (8)")
+    names = [peer.name for peer in OTHERS]
+    parser.add_argument("beside", nargs="*", choices=[[], *names], metavar="PEER", help=f"of {', '.join(names)}")
+    parser.add_argument("--seconds", type=int, default=6, help="of each round (6)")
+    parser.add_argument("--warm", type=int, default=10, help="seconds of each case before it counts (10)")
     parser.add_argument("--connections", type=int, default=64, help="at once (64)")
-    parser.add_argument("--rounds", type=int, default=2, help="how often each case is run, in turn (2)")
-    parser.add_argument("--json", type=Path, help="write the results there")
-    return Options(**vars(parser.parse_args()))
+    parser.add_argument("--rounds", type=int, default=4, help="of each case, in turn (4)")
+    parser.add_argument("--tokens", type=int, default=2_000, help="that are introspected in turn (2000)")
+    parser.add_argument("--only", action="append", default=[], help="a case by a part of its name; may be repeated")
+    parser.add_argument("--json", type=Path, help="write all that was measured there")
+    parser.add_argument("--write", action="store_true", help="write table and picture of docs/performance.md")
+    return parser.parse_args()
 
 
-def _cases(product: Product, folder: Path) -> list[Case]:
-    """Issuance of both formats, introspection of distinct live tokens, refusals."""
-    grant = f"grant_type=client_credentials&resource={USERS}"
-    tokens = [_token(product) for _ in range(TOKENS)]
-    introspections = folder / "introspections"
-    introspections.write_text("\n".join(f"token={token}" for token in tokens))
-    url, secret = product.url, product.secret
-    return [
-        Case("issuance, ES256 JWT", f"{url}/oauth2/token", ("worker", secret("worker")), grant),
-        Case("issuance, opaque", f"{url}/oauth2/token", ("opaque-worker", secret("opaque-worker")), grant),
-        Case("introspection, hot", f"{url}/oauth2/introspect", ("users-api", secret("users-api")), introspections),
-        Case("refusal, wrong secret", f"{url}/oauth2/token", ("worker", "wrong"), grant, good=401),
-    ]
+def _compare(peer: Peer, options: argparse.Namespace) -> list[Compared]:
+    print(f"\n{peer.name} {peer.version()}: {peer.setting}", flush=True)
+    with ExitStack() as stack:
+        ours = Tallystick()
+        stack.enter_context(_running(ours))
+        stack.enter_context(_running(peer))
+        theirs = {case.name: case for case in peer.cases(options.tokens)}
+        found = [_turns(ours, case, theirs, peer, options) for case in ours.cases(options.tokens)]
+        found.append(_rotation(ours, peer, options))
+        print(f"  audit check: {ours.audit()}", flush=True)
+    return [each for each in found if each is not None]
 
 
-def _refresh(product: Product, folder: Path, options: Options) -> Case:
-    """Rotation: more refresh tokens of fresh grants than there are connections; each answer's token is used next."""
-    forms = folder / "refreshes"
-    tokens = refresh_tokens(product, options.connections * 2)
-    forms.write_text("\n".join(f"grant_type=refresh_token&refresh_token={token}" for token in tokens))
-    login = (CLIENT, product.secret(CLIENT))
-    return Case("refresh rotation, ES256", f"{product.url}/oauth2/token", login, forms, rotating=True)
+@contextmanager
+def _running(subject: Tallystick | Peer) -> Iterator[None]:
+    with tempfile.TemporaryDirectory(prefix="tallystick-bench-") as folder:
+        subject.start(Path(folder), CORE)
+        try:
+            yield
+        finally:
+            subject.stop()
 
 
-def _token(product: Product) -> str:
-    answer = _http.post(
-        f"{product.url}/oauth2/token",
-        data={"grant_type": "client_credentials", "resource": USERS},
-        auth=("worker", product.secret("worker")),
-    )
-    return str(answer.json()["access_token"])
+def _wanted(case: str, options: argparse.Namespace) -> bool:
+    return not options.only or any(part in case for part in options.only)
 
 
-_http = httpx.Client()
+def _turns(
+    ours: Tallystick, case: Case, theirs: dict[str, Case], peer: Peer, options: argparse.Namespace
+) -> Compared | None:
+    other = theirs.get(case.name) or theirs.get(BESIDE.get(case.name, ""))
+    if other is None or not _wanted(case.name, options):
+        return None
+    check(other, peer.keys())
+    for each in (case, other):
+        measure(each, options.warm, options.connections, LOAD_CORE)
+    before = ours.cpu()
+    our: list[Measured] = []
+    their: list[Measured] = []
+    for _ in range(options.rounds):
+        our.append(measure(case, options.seconds, options.connections, LOAD_CORE))
+        their.append(measure(other, options.seconds, options.connections, LOAD_CORE))
+    return _told(Compared(peer.name, case.name, other.name, our, their, _spent(ours, before, options)))
 
 
-def _run(product: Product, case: Case, options: Options) -> Measured:
-    before = _cpu(product)
-    began = time.monotonic()
-    measured = measure(case, options.seconds, options.connections, options.load_core)
-    seconds = time.monotonic() - began
-    used = {name: spent - before.get(name, 0.0) for name, spent in _cpu(product).items()}
-    shares = {name: round(spent / seconds, 2) for name, spent in sorted(used.items())}
-    measured = measured._replace(cpu=shares)
+def _rotation(ours: Tallystick, peer: Peer, options: argparse.Namespace) -> Compared | None:
+    """A run uses its tokens up: each round has its own."""
+    if not _wanted(ROTATION_JWT, options):
+        return None
+    before = ours.cpu()
+    our: list[Measured] = []
+    their: list[Measured] = []
+    name = ROTATION_JWT
+    for _ in range(options.rounds):
+        sides: tuple[tuple[Tallystick | Peer, list[Measured]], ...] = ((ours, our), (peer, their))
+        for subject, measured in sides:
+            case = subject.rotation(options.connections * 2)
+            if subject is peer:
+                check(case, peer.keys())
+                name = case.name
+            measured.append(measure(case, options.seconds, options.connections, LOAD_CORE))
+    return _told(Compared(peer.name, ROTATION_JWT, name, our, their, _spent(ours, before, options)))
+
+
+def _spent(ours: Tallystick, before: dict[str, float], options: argparse.Namespace) -> dict[str, float]:
+    seconds = options.seconds * options.rounds
+    return {role: round((spent - before.get(role, 0.0)) / seconds, 3) for role, spent in sorted(ours.cpu().items())}
+
+
+def _told(compared: Compared) -> Compared:
+    ratios = compared.ratios
+    our, their = (statistics.median(each.rate for each in side) for side in (compared.ours, compared.theirs))
+    p99 = tuple(statistics.median(each.p99_ms for each in side) for side in (compared.ours, compared.theirs))
+    bad = sum(each.bad for each in (*compared.ours, *compared.theirs))
     print(
-        f"{measured.case:24} {measured.rate:8.0f}/s   p50 {measured.p50_ms:6.2f} ms   p99 {measured.p99_ms:6.2f} ms   "
-        f"bad {measured.bad}   cpu {shares}",
+        f"  {compared.case:26} {our:7.0f}/s beside {their:7.0f}/s   ratio {statistics.median(ratios):5.2f} "
+        f"({min(ratios):.2f}…{max(ratios):.2f})   p99 {p99[0]:.1f} / {p99[1]:.1f} ms   bad {bad}   {compared.cpu}",
         flush=True,
     )
-    return measured
+    return compared
 
 
-def _cpu(product: Product) -> dict[str, float]:
-    """CPU seconds spent so far, by role."""
-    spent: dict[str, float] = defaultdict(float)
-    for process in family(product):
-        try:
-            times, command = process.cpu_times(), " ".join(process.cmdline())
-        except psutil.NoSuchProcess:
-            continue
-        spent[_role(command)] += times.user + times.system
-    return dict(spent)
+def _about(peer: Peer) -> dict[str, Any]:
+    return {"version": peer.version(), "setting": peer.setting, "differs": list(peer.differs)}
 
 
-def _role(command: str) -> str:
-    for mark, role in (("nats-server", "nats"), ("postgres", "postgres"), (" relay", "relay"), (" serve ", "service")):
-        if mark in command:
-            return role
-    return "supervisor"
+def _as_json(compared: Compared) -> dict[str, Any]:
+    sides = {side: [each._asdict() | {"cpu": {}} for each in getattr(compared, side)] for side in ("ours", "theirs")}
+    return {**compared._asdict(), **sides, "ratios": compared.ratios}
 
 
 def describe_machine() -> dict[str, Any]:
     """What it ran on."""
-    return {"cores": os.cpu_count(), "python": sys.version.split()[0], "kernel": os.uname().release}
+    model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
+    return {
+        "cores": os.cpu_count(),
+        "processor": model.partition(":")[2].strip(),
+        "python": f"{platform.python_version()} ({' '.join(platform.python_compiler().split())})",
+        "kernel": platform.release(),
+    }
 
 
 if __name__ == "__main__":

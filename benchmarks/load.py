@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 _SCRIPT = """
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
+local bearer = {bearer}
+wrk.method = bearer and "GET" or "POST"
+wrk.headers["Content-Type"] = not bearer and "application/x-www-form-urlencoded" or nil
 wrk.headers["Authorization"] = "Basic {credentials}"
 local bodies, first, last, bad = {{}}, 1, 0, 0
 for line in io.lines("{bodies}") do last = last + 1; bodies[last] = line end
@@ -22,11 +23,15 @@ request = function()
   local body = bodies[first]
   first = first + 1
   if not rotating and first > last then first = 1 end
+  if bearer then
+    wrk.headers["Authorization"] = body
+    return wrk.format()
+  end
   return wrk.format(nil, nil, nil, body)
 end
 response = function(status, headers, body)
-  if status ~= {good} or string.find(body, '"active":false', 1, true) then bad = bad + 1; wrk.thread:set("bad", bad) end
-  local token = rotating and string.match(body, '"refresh_token":"([^"]+)"')
+  if status ~= {good} or string.find(body, '"active":%s*false') then bad = bad + 1; wrk.thread:set("bad", bad) end
+  local token = rotating and string.match(body, '"refresh_token":%s*"([^"]+)"')
   if token then last = last + 1; bodies[last] = "grant_type=refresh_token&refresh_token=" .. token end
 end
 setup = function(thread) threads = {{thread}}; thread:set("bad", 0) end
@@ -41,7 +46,8 @@ _RESULT = re.compile(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)")
 class Case(NamedTuple):
     """What is asked: `body` is one form, or a file of one form a line, taken in turn; `good` is the status expected.
 
-    Where it is `rotating`, each form is sent once, and the refresh token of each answer makes one more.
+    Where it is `rotating`, each form is sent once, and the refresh token of each answer makes one more. Where it is
+    `bearer`, the lines are `Authorization` headers of requests without a body.
     """
 
     name: str
@@ -50,6 +56,7 @@ class Case(NamedTuple):
     body: str | Path
     good: int = 200
     rotating: bool = False
+    bearer: bool = False
 
 
 class Measured(NamedTuple):
@@ -71,7 +78,10 @@ def measure(case: Case, seconds: int, connections: int, core: str) -> Measured:
         credentials = b64encode(":".join(case.login).encode()).decode()
         script = Path(folder) / "case.lua"
         rotating = str(case.rotating).lower()
-        script.write_text(_SCRIPT.format(credentials=credentials, bodies=bodies, good=case.good, rotating=rotating))
+        bearer = str(case.bearer).lower()
+        script.write_text(
+            _SCRIPT.format(credentials=credentials, bodies=bodies, good=case.good, rotating=rotating, bearer=bearer)
+        )
         ran = subprocess.run(
             ["taskset", "-c", core, "wrk", "-t1", f"-c{connections}", f"-d{seconds}", "-s", str(script), case.url],
             check=True,

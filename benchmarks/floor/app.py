@@ -1,0 +1,132 @@
+"""`python -m benchmarks.floor.app PORT CONFIGURATION`: serve the bare loops until SIGTERM.
+
+The configuration is a JSON object with `database` and `nats` (URLs), `secrets` (of clients, by name), `audience`,
+`scope`, `lifetime` in seconds, and `grants`, the refresh tokens that there are from the start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import sys
+import time
+import uuid
+from base64 import b64decode, urlsafe_b64encode
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+import uvicorn
+import uvloop
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+
+from benchmarks.floor.journal import Journal
+
+_JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+_encode = msgspec.json.Encoder().encode
+
+
+class Floor:
+    """The loops, as an ASGI application."""
+
+    def __init__(self, configuration: dict[str, Any], journal: Journal) -> None:
+        self._journal = journal
+        self._audience, self._scope = configuration["audience"], configuration["scope"]
+        self._lifetime = configuration["lifetime"]
+        self._clients = {name: _digest(secret) for name, secret in configuration["secrets"].items()}
+        self._refresh = {_digest(token): (uuid.uuid4(), 1) for token in configuration["grants"]}
+        self._tokens: dict[str, dict[str, Any]] = {}
+        self._private = ec.generate_private_key(ec.SECP256R1())
+        self._algorithm = ECAlgorithm(ECAlgorithm.SHA256)
+        jwk = ECAlgorithm.to_jwk(self._private.public_key(), as_dict=True)
+        self._keys = _encode({"keys": [{**jwk, "kid": "floor", "alg": "ES256", "use": "sig"}]})
+        self._header = _base64url(_encode({"typ": "at+jwt", "alg": "ES256", "kid": "floor"})) + b"."
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer."""
+        path, headers = scope["path"], dict(scope["headers"])
+        if path == "/verify":
+            await self._verify(headers, send)
+            return
+        if path == "/keys":
+            await _answer(send, 200, self._keys)
+            return
+        form = dict(parse_qsl((await receive())["body"].decode()))
+        client = self._client(headers)
+        if client is None:
+            await _answer(send, 401, b'{"error":"invalid_client"}')
+        elif path == "/introspect":
+            claims = self._tokens.get(form["token"])
+            active = claims is not None and claims["exp"] > time.time()
+            await _answer(send, 200, _encode({"active": True, **claims} if active and claims else {"active": False}))
+        else:
+            await self._issue(client, form, send)
+
+    def _client(self, headers: dict[bytes, bytes]) -> str | None:
+        name, _, secret = b64decode(headers[b"authorization"][6:]).decode().partition(":")
+        known = self._clients.get(name)
+        return name if known is not None and hmac.compare_digest(known, _digest(secret)) else None
+
+    async def _issue(self, client: str, form: dict[str, str], send: Any) -> None:
+        now = int(time.time())
+        rotated, version, grant = None, 1, uuid.uuid4()
+        if form["grant_type"] == "refresh_token":
+            grant, version = self._refresh.pop(_digest(form["refresh_token"]))
+            rotated = token_urlsafe(32)
+            self._refresh[_digest(rotated)] = grant, version + 1
+        claims = {
+            "iss": "http://127.0.0.1",
+            "sub": client,
+            "aud": self._audience,
+            "client_id": client,
+            "exp": now + self._lifetime,
+            "iat": now,
+            "jti": str(uuid.uuid4()),
+            "scope": self._scope,
+        }
+        token = token_urlsafe(32) if client.startswith("opaque") else self._signed(claims)
+        await self._journal.append(grant, version, claims)
+        self._tokens[token] = claims
+        body = {"access_token": token, "token_type": "Bearer", "expires_in": self._lifetime, "scope": self._scope}
+        await _answer(send, 200, _encode(body if rotated is None else {**body, "refresh_token": rotated}))
+
+    def _signed(self, claims: dict[str, Any]) -> str:
+        message = self._header + _base64url(_encode(claims))
+        return (message + b"." + _base64url(self._algorithm.sign(message, self._private))).decode()
+
+    async def _verify(self, headers: dict[bytes, bytes], send: Any) -> None:
+        claims = self._tokens.get(headers[b"authorization"][7:].decode())
+        if claims is None or claims["exp"] <= time.time() or claims["aud"] != self._audience:
+            await _answer(send, 401, b"")
+            return
+        names = ("sub", "client_id", "scope", "jti")
+        await _answer(send, 200, b"", [(b"x-auth-" + name.encode(), claims[name].encode()) for name in names])
+
+
+async def _answer(send: Any, status: int, body: bytes, headers: list[tuple[bytes, bytes]] = _JSON) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _base64url(raw: bytes) -> bytes:
+    return urlsafe_b64encode(raw).rstrip(b"=")
+
+
+async def _main(port: int, configuration: dict[str, Any]) -> None:
+    journal = await Journal.open(configuration["database"], configuration["nats"])
+    app = Floor(configuration, journal)
+    config = uvicorn.Config(app, port=port, http="httptools", lifespan="off", access_log=False, log_level="warning")
+    await uvicorn.Server(config).serve()
+
+
+if __name__ == "__main__":
+    uvloop.run(_main(int(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())))

@@ -1,0 +1,1 @@
+"""Authlib (PyPI: authlib): an authorization server in Flask, under gunicorn, in memory."""

@@ -1,0 +1,1 @@
+"""Django OAuth Toolkit (PyPI: django-oauth-toolkit) under gunicorn."""

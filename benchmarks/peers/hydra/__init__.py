@@ -1,0 +1,1 @@
+"""Ory Hydra (Go module github.com/ory/hydra/v2), with SQLite."""

@@ -1,0 +1,1 @@
+"""Keycloak (Maven: org.keycloak:keycloak-quarkus-dist), with its in-memory database and caches."""

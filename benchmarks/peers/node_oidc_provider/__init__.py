@@ -1,0 +1,1 @@
+"""node-oidc-provider (npm: oidc-provider), in memory."""
