@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from service.journal import group_commit
 from service.journal.group_commit import GroupCommit, Outcome
 from service.journal.port import Append, Appended, JournalUnavailable
 from tests.journal.contract import outcome_of, request, until
@@ -41,6 +42,31 @@ async def test_what_waits_during_a_commit_goes_together_in_order() -> None:
     store.gate.set()
     await asyncio.gather(*callers)
     assert [requests[:1], requests[1:5], requests[5:]] == store.batches
+    await group.stop()
+
+
+@pytest.mark.parametrize(("batch", "patience", "sizes"), [(100, 60.0, [10]), (4, 60.0, [4, 4, 2]), (100, 0.0, [1, 9])])
+async def test_a_commit_waits_while_more_keep_coming(
+    batch: int, patience: float, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests that come one after the other, one in each turn of the event loop, go together; not more than a commit
+    takes, and not after its time.
+    """
+    monkeypatch.setattr(group_commit, "_PATIENCE", patience)
+    store = Store()
+    group = GroupCommit(store.commit, limit=100, batch=batch, deadline=60)
+    group.start()
+
+    async def submit_in_turn(turn: int) -> None:
+        for _ in range(turn):
+            await asyncio.sleep(0)
+        await group.submit(request())
+
+    callers = [asyncio.create_task(submit_in_turn(turn)) for turn in range(10)]
+    await until(lambda: group.depth == 10)
+    store.gate.set()
+    await asyncio.gather(*callers)
+    assert sizes == [len(each) for each in store.batches]
     await group.stop()
 
 
