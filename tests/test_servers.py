@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import psycopg
 import pytest
 
@@ -20,6 +22,11 @@ CHANGES = {
     "a right to a schema": "GRANT USAGE ON SCHEMA vault TO PUBLIC",
     "an owner": "ALTER TABLE journal.once OWNER TO tallystick_app",
 }
+
+_CLIENTS = """
+    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'
+"""
+"""Autovacuum may look at any database at any time."""
 
 
 def test_rows_are_put_back(database: Database, servers: Servers) -> None:
@@ -49,10 +56,11 @@ def test_nobody_stays(servers: Servers) -> None:
     """Sessions are ended, and what would connect again does not find it."""
     with fresh_database(servers) as first:
         session = psycopg.connect(first.owner_url, autocommit=True)
-    with fresh_database(servers) as second, psycopg.connect(second.owner_url) as connection:
-        here = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()").fetchone()
-        assert here == (1,)
-    with pytest.raises(psycopg.OperationalError):
-        session.execute("SELECT 1")
+    with closing(session):
+        with fresh_database(servers) as second, psycopg.connect(second.owner_url) as connection:
+            here = connection.execute(_CLIENTS).fetchone()
+            assert here == (1,)
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("SELECT 1")
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(first.owner_url)
