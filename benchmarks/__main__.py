@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import statistics
 import sys
 import tempfile
@@ -24,9 +23,11 @@ from benchmarks.floor import Floor
 from benchmarks.load import Case, Measured, measure
 from benchmarks.peers.catalogue import PEERS
 from benchmarks.peers.checking import check
-from benchmarks.peers.peer import INTROSPECTION, ROTATION_JWT, ROTATION_OPAQUE, Peer, Unavailable
-from benchmarks.product import VERIFY, Tallystick
+from benchmarks.peers.peer import INTROSPECTION, ROTATION_JWT, ROTATION_OPAQUE, VERIFY, Peer, Unavailable
+from benchmarks.product import Tallystick
+from benchmarks.programs import can_load
 from benchmarks.report import write_report
+from benchmarks.stack import cpu_seconds
 
 CORE, LOAD_CORE = "0", "1"
 OTHERS: tuple[Peer, ...] = (Floor(), *PEERS)
@@ -53,10 +54,8 @@ class Compared(NamedTuple):
 def main() -> int:
     """Compare with all that are there, or those that are named."""
     options = _options()
-    for tool in ("wrk", "taskset"):
-        if shutil.which(tool) is None:
-            sys.stderr.write(f"the benchmarks need {tool} (Debian: apt-get install wrk util-linux)\n")
-            return 2
+    if not can_load():
+        return 2
     chosen = [peer for peer in OTHERS if not options.beside or peer.name in options.beside]
     compared: list[Compared] = []
     passed_over: dict[str, str] = {}
@@ -132,7 +131,7 @@ def _turns(
     check(other, peer.keys())
     for each in (case, other):
         measure(each, options.warm, options.connections, LOAD_CORE)
-    before = ours.cpu()
+    before = cpu_seconds(ours.product)
     our: list[Measured] = []
     their: list[Measured] = []
     for _ in range(options.rounds):
@@ -145,7 +144,7 @@ def _rotation(ours: Tallystick, peer: Peer, options: argparse.Namespace) -> Comp
     """A run uses its tokens up: each round has its own."""
     if not _wanted(ROTATION_JWT, options):
         return None
-    before = ours.cpu()
+    before = cpu_seconds(ours.product)
     our: list[Measured] = []
     their: list[Measured] = []
     name = ROTATION_JWT
@@ -161,8 +160,8 @@ def _rotation(ours: Tallystick, peer: Peer, options: argparse.Namespace) -> Comp
 
 
 def _spent(ours: Tallystick, before: dict[str, float], options: argparse.Namespace) -> dict[str, float]:
-    seconds = options.seconds * options.rounds
-    return {role: round((spent - before.get(role, 0.0)) / seconds, 3) for role, spent in sorted(ours.cpu().items())}
+    seconds, spent = options.seconds * options.rounds, cpu_seconds(ours.product)
+    return {role: round((spent[role] - before.get(role, 0.0)) / seconds, 3) for role in sorted(spent)}
 
 
 def _told(compared: Compared) -> Compared:
@@ -183,7 +182,7 @@ def _about(peer: Peer) -> dict[str, Any]:
 
 
 def _as_json(compared: Compared) -> dict[str, Any]:
-    sides = {side: [each._asdict() | {"cpu": {}} for each in getattr(compared, side)] for side in ("ours", "theirs")}
+    sides = {side: [each._asdict() for each in getattr(compared, side)] for side in ("ours", "theirs")}
     return {**compared._asdict(), **sides, "ratios": compared.ratios}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shutil
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import psycopg
 
+from benchmarks.programs import can_load
 from tests.http_client import Connection
 from tests.load import USERS
 from tests.product import Product, running_product
@@ -39,10 +39,8 @@ wrk.body = "grant_type=client_credentials&client_id=worker&client_secret=wrong"
 def main() -> int:
     """Measure, and print it."""
     options = _options()
-    for tool in ("wrk", "taskset"):
-        if shutil.which(tool) is None:
-            sys.stderr.write(f"the benchmark needs {tool} (Debian: apt-get install wrk util-linux)\n")
-            return 2
+    if not can_load():
+        return 2
     with running_product(workers=1, env=LIMITS | {"TALLYSTICK_TRUSTED_PROXIES": "127.0.0.1"}) as product:
         asyncio.run(_good(product, 3))
         quiet = asyncio.run(_good(product, options.seconds / 2))

@@ -6,9 +6,7 @@ import re
 import subprocess
 import tempfile
 from base64 import b64encode
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 _SCRIPT = """
@@ -60,14 +58,13 @@ class Case(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What came of it; `bad` counts answers that were not the expected ones, `cpu` is cores by role."""
+    """What came of it; `bad` counts answers that were not the expected ones."""
 
     case: str
     rate: float
     p50_ms: float
     p99_ms: float
     bad: int
-    cpu: Mapping[str, float] = MappingProxyType({})
 
 
 def measure(case: Case, seconds: int, connections: int, core: str) -> Measured:

@@ -2,70 +2,37 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
-import psutil
 
 from benchmarks.load import Case
 from benchmarks.peers.clients import USERS_API, WEB_APP, WORKER
-from benchmarks.peers.peer import INTROSPECTION, ISSUANCE_JWT, ISSUANCE_OPAQUE, REFUSAL, ROTATION_JWT, SCOPE
+from benchmarks.peers.peer import INTROSPECTION, ISSUANCE_JWT, ISSUANCE_OPAQUE, REFUSAL, ROTATION_JWT, SCOPE, VERIFY
 from benchmarks.people import add_person, refresh_tokens
-from benchmarks.stack import family, pin
+from benchmarks.stack import pin
 from tests.load import USERS
 from tests.product import Product, running_product
 
-VERIFY = "/verify, hot"
 _OPAQUE = "opaque-worker"
-_ROLES = {
-    "nats-server": "nats",
-    "postgres": "postgres",
-    " relay": "relay",
-    " project": "project",
-    " consume": "consume",
-    " serve ": "service",
-}
 
 
 class Tallystick:
     """The whole product with one worker: as `tallystick up` starts it, but for the limits of one source's rate."""
 
-    name = "Tallystick"
-    setting = "tallystick up: one worker, relay, projections, anomaly rules, PostgreSQL with fsync, NATS JetStream"
-
-    def __init__(self, workers: int = 1) -> None:
-        self._workers = workers
-
     def start(self, folder: Path, core: str) -> None:
         """With an empty journal, and an account."""
         self._folder = folder
         self._stack = ExitStack()
-        self.product: Product = self._stack.enter_context(running_product(workers=self._workers))
+        self.product: Product = self._stack.enter_context(running_product())
         pin(self.product, core)
         add_person(self.product)
 
     def stop(self) -> None:
         """Its data go with it."""
         self._stack.close()
-
-    def processes(self) -> list[psutil.Process]:
-        """The supervisor and all that it started."""
-        return family(self.product)
-
-    def cpu(self) -> dict[str, float]:
-        """CPU seconds spent so far, by role."""
-        spent: dict[str, float] = defaultdict(float)
-        for process in self.processes():
-            try:
-                times, command = process.cpu_times(), " ".join(process.cmdline())
-            except psutil.NoSuchProcess:
-                continue
-            role = next((role for mark, role in _ROLES.items() if mark in command), "supervisor")
-            spent[role] += times.user + times.system
-        return dict(spent)
 
     def audit(self) -> str:
         """What `tallystick audit check` says. Raises AssertionError where it is not clean."""

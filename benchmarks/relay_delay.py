@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import datetime as dt
 import multiprocessing as mp
-import shutil
 import statistics
 import sys
 import time
@@ -20,6 +19,7 @@ from multiprocessing.connection import Connection as Pipe
 from typing import NamedTuple
 
 from benchmarks.load import Case, measure
+from benchmarks.programs import can_load
 from consumers.subscriber import Subscriber
 from schema.envelope import RecordedEvent
 from tests.http_client import Connection
@@ -42,10 +42,8 @@ class Delays(NamedTuple):
 def main() -> int:
     """Measure some rounds, and print them."""
     options = _options()
-    for tool in ("wrk", "taskset"):
-        if shutil.which(tool) is None:
-            sys.stderr.write(f"the benchmark needs {tool} (Debian: apt-get install wrk util-linux)\n")
-            return 2
+    if not can_load():
+        return 2
     with running_product(workers=1) as product:
         full = measure(_case(product), options.seconds, options.connections, "1").rate
         print(f"full load: {full:.0f} tokens/s", flush=True)

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,9 +18,10 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import httpx
-import psutil
 
-from benchmarks.stack import family, pin
+from benchmarks.load import Case, measure
+from benchmarks.programs import can_load
+from benchmarks.stack import cpu_seconds, pin
 from service.bootstrap import open_worker
 from service.http.app import create_app
 from service.settings import Settings
@@ -33,20 +31,6 @@ from tests.product import Product, running_product
 NEEDS = urlencode({"audience": USERS, "scope": "read:users"})
 ROUNDS = 9
 CALLS = 5_000
-_SCRIPT = """
-local tokens, next = {{}}, 0
-for line in io.lines("{tokens}") do tokens[#tokens + 1] = "Bearer " .. line end
-request = function()
-  next = next % #tokens + 1
-  wrk.headers["Authorization"] = tokens[next]
-  return wrk.format("GET", nil)
-end
-done = function(summary, latency, requests)
-  io.write(string.format("RESULT %d %d %d %d %d\\n", summary.requests, summary.duration, latency:percentile(50),
-    latency:percentile(99), summary.errors.status))
-end
-"""
-_RESULT = re.compile(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)")
 
 
 class Options(NamedTuple):
@@ -66,48 +50,27 @@ def main() -> int:
     with running_product() as product, tempfile.TemporaryDirectory() as folder:
         tokens = [_token(product) for _ in range(options.tokens)]
         asyncio.run(in_process(product, tokens))
-        if shutil.which("wrk") is None or shutil.which("taskset") is None:
-            print("over HTTP: not measured, for that needs wrk (Debian: apt-get install wrk util-linux)")
+        if not can_load():
             return 0
         pin(product, options.stack_core)
-        script = Path(folder) / "verify.lua"
-        (Path(folder) / "tokens").write_text("\n".join(tokens))
-        script.write_text(_SCRIPT.format(tokens=Path(folder) / "tokens"))
-        return max(over_http(product, script, options) for _ in range(options.rounds))
+        bearers = Path(folder) / "bearers"
+        bearers.write_text("\n".join(f"Bearer {token}" for token in tokens))
+        case = Case("/verify", f"{product.url}/verify?{NEEDS}", ("", ""), bearers, bearer=True)
+        return max(over_http(product, case, options) for _ in range(options.rounds))
 
 
-def over_http(product: Product, script: Path, options: Options) -> int:
+def over_http(product: Product, case: Case, options: Options) -> int:
     """One run of wrk; 1 where an answer was not 200."""
-    before = _cpu(product)
-    ran = subprocess.run(
-        [
-            *("taskset", "-c", options.load_core, "wrk", "-t1", f"-c{options.connections}", f"-d{options.seconds}"),
-            *("-s", str(script), f"{product.url}/verify?{NEEDS}"),
-        ],
-        check=True,
-        capture_output=True,
-        text=True,
+    before = cpu_seconds(product)
+    measured = measure(case, options.seconds, options.connections, options.load_core)
+    spent = sum(cpu_seconds(product).values()) - sum(before.values())
+    cost = spent / (measured.rate * options.seconds) * 1e6
+    print(
+        f"over HTTP: {measured.rate:8.0f}/s   p50 {measured.p50_ms:6.2f} ms   p99 {measured.p99_ms:6.2f} ms   "
+        f"bad {measured.bad}   CPU of the stack {cost:.0f} µs a request: {1e6 / cost:.0f}/s for a core of its own",
+        flush=True,
     )
-    spent = _cpu(product) - before
-    found = _RESULT.search(ran.stdout)
-    assert found is not None, ran.stdout
-    requests, micros, p50, p99, bad = (int(number) for number in found.groups())
-    rate, cost = requests / micros * 1e6, spent / requests * 1e6
-    print(f"over HTTP: {rate:8.0f}/s   p50 {p50 / 1e3:6.2f} ms   p99 {p99 / 1e3:6.2f} ms   bad {bad}", end="   ")
-    print(f"CPU of the stack {cost:.0f} µs a request: {1e6 / cost:.0f}/s for a core of its own", flush=True)
-    return int(bad > 0)
-
-
-def _cpu(product: Product) -> float:
-    """CPU seconds that the stack has spent so far."""
-    spent = 0.0
-    for process in family(product):
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        spent += times.user + times.system
-    return spent
+    return int(measured.bad > 0)
 
 
 async def in_process(product: Product, tokens: list[str]) -> None:

@@ -12,19 +12,18 @@ import secrets
 import sys
 from pathlib import Path
 
-import psutil
-
 from benchmarks.load import Case
 from benchmarks.peers.clients import OPAQUE_WORKER, WORKER, Clients, new_secrets
-from benchmarks.peers.peer import INTROSPECTION, ISSUANCE_JWT, ISSUANCE_OPAQUE, LIFETIME, ROTATION_JWT, SCOPE, USERS
+from benchmarks.peers.peer import ISSUANCE_JWT, ISSUANCE_OPAQUE, LIFETIME, ROTATION_JWT, SCOPE, USERS, VERIFY
 from benchmarks.peers.server import Server
+from benchmarks.peers.started import Started
 from tests.ports import free_port
 
 _ROOT = Path(__file__).parents[2]
 _GRANTS = 1_024
 
 
-class Floor:
+class Floor(Started):
     """The bare loops as a peer."""
 
     name = "floor"
@@ -38,10 +37,6 @@ class Floor:
     def install(self) -> None:
         """It is here."""
 
-    def available(self) -> str | None:
-        """It is here."""
-        return None
-
     def start(self, folder: Path, core: str) -> None:
         """With a cluster and a stream of its own."""
         self._url = url = f"http://127.0.0.1:{(port := free_port())}"
@@ -54,25 +49,21 @@ class Floor:
         self._server = Server(command, folder, core, cwd=_ROOT)
         self._server.wait(self.keys())
 
-    def stop(self) -> None:
-        """Its state goes with it."""
-        self._server.stop()
-
-    def processes(self) -> list[psutil.Process]:
-        """With its PostgreSQL and NATS."""
-        return self._server.processes()
-
     def keys(self) -> str:
         """Its public key."""
         return f"{self._url}/keys"
 
     def cases(self, tokens: int) -> list[Case]:
-        """Those that there are loops for."""
-        introspection = self._clients.introspection_of(WORKER, tokens)._replace(name=INTROSPECTION)
+        """Those that there are loops for; `/verify` asks about the tokens that are introspected."""
+        introspection = self._clients.introspection_of(WORKER, tokens)
+        assert isinstance(introspection.body, Path)
+        bearers = introspection.body.with_name("bearers")
+        bearers.write_text(introspection.body.read_text().replace("token=", "Bearer "))
         return [
             self._clients.issuance(ISSUANCE_JWT, WORKER),
             self._clients.issuance(ISSUANCE_OPAQUE, OPAQUE_WORKER),
             introspection,
+            Case(VERIFY, f"{self._url}/verify", ("", ""), bearers, bearer=True),
         ]
 
     def rotation(self, grants: int) -> Case:

@@ -11,8 +11,8 @@ from pathlib import Path
 from benchmarks.load import Case, measure
 from benchmarks.peers.catalogue import PEERS
 from benchmarks.peers.checking import check
-from benchmarks.peers.installing import lacks
 from benchmarks.peers.peer import Peer, Unavailable
+from benchmarks.programs import can_load
 
 _NAMES = {peer.name: peer for peer in PEERS}
 
@@ -21,8 +21,7 @@ def main() -> int:
     """Non-zero where a peer gave a bad answer; a peer that cannot be had here is told and passed over."""
     options = _options()
     chosen = [_NAMES[name] for name in options.names] or list(PEERS)
-    if not options.install and (lacking := lacks("wrk", "taskset")) is not None:
-        sys.stderr.write(f"{lacking} (Debian: apt-get install wrk util-linux)\n")
+    if not options.install and not can_load():
         return 2
     bad = 0
     for peer in chosen:

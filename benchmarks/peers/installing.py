@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,12 +14,6 @@ from benchmarks.peers.peer import Unavailable
 ROOT = Path(__file__).parents[2]
 """The repository: programs of a peer are modules of it."""
 _ENDS = 2_000
-
-
-def lacks(*programs: str) -> str | None:
-    """What is missing of these programs, as a sentence; None where nothing is."""
-    missing = [program for program in programs if shutil.which(program) is None]
-    return f"{' and '.join(missing)} not found" if missing else None
 
 
 def run(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str] = {}) -> None:
@@ -95,6 +88,7 @@ class PythonPackages:
         run([*pip, "-r", self._lock], self._folder)
         self._stamp.set()
 
-    def available(self) -> str | None:
-        """Whether that has been done."""
-        return None if self._stamp.current() else "not installed"
+    def gunicorn(self, port: int, application: str) -> list[str | Path]:
+        """The command that serves an application with one worker of one thread, on a port of this machine."""
+        options = ["--worker-class", "gthread", "--workers", "1", "--threads", "1", "--keep-alive", "75"]
+        return [self.python, "-m", "gunicorn", *options, "--bind", f"127.0.0.1:{port}", application]

@@ -12,6 +12,7 @@ from benchmarks.load import Case
 ISSUANCE_JWT = "issuance, ES256 JWT"
 ISSUANCE_OPAQUE = "issuance, opaque"
 INTROSPECTION = "introspection, hot"
+VERIFY = "/verify, hot"
 REFUSAL = "refusal, wrong secret"
 ROTATION_JWT = "refresh rotation, ES256"
 ROTATION_OPAQUE = "refresh rotation, opaque"
@@ -44,10 +45,9 @@ class Peer(Protocol):
         """Which one is pinned here."""
 
     def install(self) -> None:
-        """Fetch it from its package registry, where that has not been done. Raises Unavailable."""
-
-    def available(self) -> str | None:
-        """Why it cannot be run now; None where it can."""
+        """Fetch it from its package registry, where that has not been done. Raises Unavailable, also where what it runs
+        on is not here.
+        """
 
     def start(self, folder: Path, core: str) -> None:
         """Start it with its data and its log in a folder of its own; it answers on return. Raises Unavailable.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,11 +16,11 @@ from click.testing import CliRunner
 
 from service.cli.event_formats import FORMATS
 from service.cli.main import tallystick
+from tests.consumers.program import SECONDS, running
 from tests.consumers.test_subscriber import event, fill
 from tests.nats_server import NatsServer
 from tests.relay.support import until
 
-SECONDS = 60.0
 POSITIONS = {"json": ("position",), "ecs": ("event", "sequence"), "ocsf": ("metadata", "sequence")}
 
 
@@ -30,14 +29,9 @@ async def tail(nats: NatsServer, *options: str) -> AsyncIterator[Process]:
     """The command, with the rights of an auditor only."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("TALLYSTICK_")}
     env |= {"TALLYSTICK_NATS_URL": nats.audit_url, "TALLYSTICK_HOME": "/nowhere"}
-    command = (sys.executable, "-m", "service.cli.main", "audit", "tail", *options)
-    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=env)
-    try:
+    command = ("-m", "service.cli.main", "audit", "tail", *options)
+    async with running(*command, stdout=PIPE, env=env) as process:
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
 
 
 async def ended(nats: NatsServer, *options: str) -> tuple[int | None, str, str]:

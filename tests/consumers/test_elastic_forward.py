@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from consumers.exports.ecs import ecs_document
-from tests.consumers.recipe_process import running, sentence
+from tests.consumers.program import running, sentence
 from tests.consumers.test_subscriber import event, fill
 from tests.nats_server import NatsServer
 from tests.relay.support import until

@@ -19,7 +19,7 @@ from nats.aio.msg import Msg
 
 from schema.envelope import subject_of
 from service.journal.stream import Message
-from tests.consumers.recipe_process import running, sentence
+from tests.consumers.program import running, sentence
 from tests.consumers.test_subscriber import fill, publishing
 from tests.nats_server import NatsServer
 from tests.relay.support import until

@@ -87,42 +87,42 @@ def test_who_still_sends_has_time_to_read_the_last_answer(closing: bytes, monkey
         assert (peer.statuses, server.echo.seen) == ([200], [])
 
 
+class Waiting:
+    """An application that waits for its peer to be gone."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.gone = threading.Event()
+
+    async def __call__(self, _: Scope, receive: Receive, __: Send) -> None:
+        """Read on until it is."""
+        while (await receive())["type"] != "http.disconnect":
+            self.began.set()
+        self.gone.set()
+
+
 @pytest.mark.parametrize("more", [GET, POST % 200_000 + b"x" * 200_000])
 def test_who_waits_for_its_peer_is_told_that_it_is_gone_though_that_asked_on(more: bytes) -> None:
     """What a connection has asked meanwhile does not keep the server from reading that it has ended."""
-    began = threading.Event()
-    gone = threading.Event()
-
-    async def waiting(_: Scope, receive: Receive, __: Send) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            began.set()
-        gone.set()
-
+    waiting = Waiting()
     with limited(LIMITS, waiting) as server:
         with server.peer() as peer:
             peer.send(GET)
-            assert began.wait(PATIENCE)
+            assert waiting.began.wait(PATIENCE)
             connection = server.connection()
             eventually(lambda: connection._answered.waits)
             for number in (2, 3):
                 peer.send(more)
                 eventually(lambda number=number: connection._waiting == number or connection._refusal)  # type: ignore[misc]
-        assert gone.wait(PATIENCE)
+        assert waiting.gone.wait(PATIENCE)
 
 
 def test_a_peer_that_says_no_more_is_gone() -> None:
     """One that ends its own side of the connection is taken for one that hung up, as who answers is told."""
-    began = threading.Event()
-    gone = threading.Event()
-
-    async def waiting(_: Scope, receive: Receive, __: Send) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            began.set()
-        gone.set()
-
+    waiting = Waiting()
     with limited(LIMITS, waiting) as server, server.peer() as peer:
         peer.send(GET)
-        assert began.wait(PATIENCE)
+        assert waiting.began.wait(PATIENCE)
         peer.socket.shutdown(1)
-        assert gone.wait(PATIENCE)
+        assert waiting.gone.wait(PATIENCE)
         eventually(lambda: len(server.connections) == 0)

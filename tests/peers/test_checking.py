@@ -16,7 +16,16 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from benchmarks.load import Case
 from benchmarks.peers.checking import check
-from benchmarks.peers.peer import INTROSPECTION, ISSUANCE_JWT, ISSUANCE_OPAQUE, REFUSAL, ROTATION_JWT, SCOPE, USERS
+from benchmarks.peers.peer import (
+    INTROSPECTION,
+    ISSUANCE_JWT,
+    ISSUANCE_OPAQUE,
+    REFUSAL,
+    ROTATION_JWT,
+    SCOPE,
+    USERS,
+    VERIFY,
+)
 
 _EC = ec.generate_private_key(ec.SECP256R1())
 _RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -134,3 +143,12 @@ def test_a_refresh_token_that_stays_is_no_rotation(tmp_path: Path) -> None:
     body = {"access_token": token(), "refresh_token": "a"}
     with peer(lambda _: (200, body)) as url, pytest.raises(AssertionError):
         check(Case(ROTATION_JWT, url, ("web-app", "secret"), forms, rotating=True), f"{url}/jwks")
+
+
+def test_what_a_gateway_is_answered_is_looked_at() -> None:
+    """By its status: there is nothing else to it."""
+    with peer(lambda _: (500, {})) as url:
+        case = Case(VERIFY, url, ("", ""), "Bearer a", bearer=True)
+        check(case, f"{url}/jwks")
+        with pytest.raises(AssertionError):
+            check(case._replace(good=204), f"{url}/jwks")

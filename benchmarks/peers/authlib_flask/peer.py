@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import psutil
-
 from benchmarks.load import Case
 from benchmarks.peers.clients import OPAQUE_WORKER, WEB_APP, WORKER, Clients, new_secrets
 from benchmarks.peers.code_flow import CodeFlow
 from benchmarks.peers.installing import ROOT, PythonPackages
-from benchmarks.peers.peer import CALLBACK, ISSUANCE_JWT, ISSUANCE_OPAQUE, LIFETIME, ROTATION_JWT, SCOPE, USERS
+from benchmarks.peers.peer import CALLBACK, ISSUANCE_JWT, ISSUANCE_OPAQUE, LIFETIME, SCOPE, USERS
 from benchmarks.peers.server import Server
+from benchmarks.peers.started import Started
 from tests.ports import free_port
 
 _HERE = Path(__file__).parent
 _PACKAGES = PythonPackages(_HERE)
 
 
-class AuthlibFlask:
+class AuthlibFlask(Started):
     """One gunicorn with one worker."""
 
     name = "authlib"
@@ -40,10 +39,6 @@ class AuthlibFlask:
         """By pip, into a .venv of its own."""
         _PACKAGES.install()
 
-    def available(self) -> str | None:
-        """It needs its packages alone."""
-        return _PACKAGES.available()
-
     def start(self, folder: Path, core: str) -> None:
         """With a key and secrets of this run alone."""
         self._url = url = f"http://127.0.0.1:{(port := free_port())}"
@@ -51,28 +46,11 @@ class AuthlibFlask:
         configuration = folder / "configuration.json"
         options = {"secrets": self._clients.secrets, "scope": SCOPE, "callback": CALLBACK, "lifetime": LIFETIME}
         configuration.write_text(json.dumps(options | {"issuer": url, "resource": USERS}))
-        workers = ["--worker-class", "gthread", "--workers", "1", "--threads", "1", "--keep-alive", "75"]
-        command: list[str | Path] = [
-            _PACKAGES.python,
-            "-m",
-            "gunicorn",
-            *workers,
-            "--bind",
-            f"127.0.0.1:{port}",
-            "benchmarks.peers.authlib_flask.server.provider:app",
-        ]
+        command = _PACKAGES.gunicorn(port, "benchmarks.peers.authlib_flask.server.provider:app")
         self._server = Server(command, folder, core, {"PEER_CONFIGURATION": str(configuration)}, cwd=ROOT)
         self._server.wait(f"{url}/jwks")
         secret = self._clients.secrets[WEB_APP]
         self._flow = CodeFlow(f"{url}/authorize", self._clients.token, secret, f"offline_access {SCOPE}")
-
-    def stop(self) -> None:
-        """Its state goes with it."""
-        self._server.stop()
-
-    def processes(self) -> list[psutil.Process]:
-        """gunicorn and its worker."""
-        return self._server.processes()
 
     def keys(self) -> str:
         """Served by the program beside Authlib's endpoints."""
@@ -86,7 +64,3 @@ class AuthlibFlask:
             self._clients.introspection_of(WORKER, tokens),
             self._clients.refusal(WORKER),
         ]
-
-    def rotation(self, grants: int) -> Case:
-        """Of grants that a person gave by the code flow."""
-        return self._clients.rotation(ROTATION_JWT, self._flow.refresh_tokens(grants))

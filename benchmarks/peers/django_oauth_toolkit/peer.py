@@ -6,14 +6,13 @@ import json
 import secrets
 from pathlib import Path
 
-import psutil
-
 from benchmarks.load import Case
 from benchmarks.peers.clients import OPAQUE_WORKER, WEB_APP, Clients, new_secrets
 from benchmarks.peers.code_flow import CodeFlow
 from benchmarks.peers.installing import ROOT, PythonPackages, run
 from benchmarks.peers.peer import CALLBACK, ISSUANCE_OPAQUE, LIFETIME, ROTATION_OPAQUE, SCOPE, USERS
 from benchmarks.peers.server import Server
+from benchmarks.peers.started import Started
 from tests.ports import free_port
 
 _HERE = Path(__file__).parent
@@ -21,7 +20,7 @@ _SERVER = "benchmarks.peers.django_oauth_toolkit.server"
 _PACKAGES = PythonPackages(_HERE)
 
 
-class DjangoOAuthToolkit:
+class DjangoOAuthToolkit(Started):
     """One gunicorn with one worker."""
 
     name = "django-oauth-toolkit"
@@ -40,6 +39,8 @@ class DjangoOAuthToolkit:
         "any client may introspect any token",
     )
 
+    _rotation = ROTATION_OPAQUE
+
     def version(self) -> str:
         """From the lock."""
         return _PACKAGES.version("django-oauth-toolkit")
@@ -47,10 +48,6 @@ class DjangoOAuthToolkit:
     def install(self) -> None:
         """By pip, into a .venv of its own."""
         _PACKAGES.install()
-
-    def available(self) -> str | None:
-        """It needs its packages alone."""
-        return _PACKAGES.available()
 
     def start(self, folder: Path, core: str) -> None:
         """With a new database."""
@@ -62,29 +59,12 @@ class DjangoOAuthToolkit:
         configuration.write_text(json.dumps(options))
         env = {"PEER_CONFIGURATION": str(configuration), "DJANGO_SETTINGS_MODULE": f"{_SERVER}.settings"}
         run([_PACKAGES.python, "-m", f"{_SERVER}.prepare"], ROOT, env)
-        workers = ["--worker-class", "gthread", "--workers", "1", "--threads", "1", "--keep-alive", "75"]
-        command: list[str | Path] = [
-            _PACKAGES.python,
-            "-m",
-            "gunicorn",
-            *workers,
-            "--bind",
-            f"127.0.0.1:{port}",
-            f"{_SERVER}.wsgi",
-        ]
+        command = _PACKAGES.gunicorn(port, f"{_SERVER}.wsgi")
         self._server = Server(command, folder, core, env, cwd=ROOT)
         self._server.wait(f"{url}/ready")
         scope = f"offline_access {SCOPE}"
         secret = self._clients.secrets[WEB_APP]
         self._flow = CodeFlow(f"{url}/o/authorize/", self._clients.token, secret, scope, {"resource": USERS})
-
-    def stop(self) -> None:
-        """Its database lies in the run's folder."""
-        self._server.stop()
-
-    def processes(self) -> list[psutil.Process]:
-        """gunicorn and its worker."""
-        return self._server.processes()
 
     def keys(self) -> str:
         """It has none: nothing is signed."""
@@ -97,7 +77,3 @@ class DjangoOAuthToolkit:
             self._clients.introspection_of(OPAQUE_WORKER, tokens),
             self._clients.refusal(OPAQUE_WORKER),
         ]
-
-    def rotation(self, grants: int) -> Case:
-        """Of grants that a person gave by the code flow."""
-        return self._clients.rotation(ROTATION_OPAQUE, self._flow.refresh_tokens(grants))

@@ -10,23 +10,23 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-import psutil
 
 from benchmarks.load import Case
 from benchmarks.peers.clients import OPAQUE_WORKER, USERS_API, WEB_APP, WORKER, Clients, new_secrets
 from benchmarks.peers.code_flow import CodeFlow
-from benchmarks.peers.installing import Stamp, lacks, run
+from benchmarks.peers.installing import Stamp, run
 from benchmarks.peers.peer import (
     CALLBACK,
     ISSUANCE_JWT,
     ISSUANCE_OPAQUE,
     LIFETIME,
-    ROTATION_JWT,
     SCOPE,
     USERS,
     Unavailable,
 )
 from benchmarks.peers.server import Server
+from benchmarks.peers.started import Started
+from benchmarks.programs import lacks
 from tests.ports import free_port
 
 _HERE = Path(__file__).parent
@@ -39,7 +39,7 @@ _DATABASE = "_fk=true&mode=rwc&_journal_mode=WAL&_sync=0&_busy_timeout=20000&_tx
 _JWT_KEYS = "hydra.jwt.access-token"
 
 
-class Hydra:
+class Hydra(Started):
     """One process."""
 
     name = "hydra"
@@ -81,10 +81,6 @@ class Hydra:
         run([*build, "-o", _PROGRAM, _MODULE], _HERE)
         _STAMP.set()
 
-    def available(self) -> str | None:
-        """It needs nothing once it is built."""
-        return None if _STAMP.current() else "not installed"
-
     def start(self, folder: Path, core: str) -> None:
         """With a key and secrets of this run alone."""
         self._url, self._admin = url, admin = f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
@@ -109,14 +105,6 @@ class Hydra:
             f"{url}/oauth2/auth", self._clients.token, secret, scope, {"audience": USERS}, elsewhere=self._agree
         )
 
-    def stop(self) -> None:
-        """Its database lies in the run's folder."""
-        self._server.stop()
-
-    def processes(self) -> list[psutil.Process]:
-        """It alone."""
-        return self._server.processes()
-
     def keys(self) -> str:
         """Its jwks_uri."""
         return f"{self._url}/.well-known/jwks.json"
@@ -129,10 +117,6 @@ class Hydra:
             self._clients.introspection_of(WORKER, tokens),
             self._clients.refusal(WORKER),
         ]
-
-    def rotation(self, grants: int) -> Case:
-        """Of grants that a person gave by the code flow."""
-        return self._clients.rotation(ROTATION_JWT, self._flow.refresh_tokens(grants))
 
     def _register(self) -> None:
         """The key for access tokens, which would be an RS256 one, and the clients."""

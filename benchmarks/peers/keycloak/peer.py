@@ -12,15 +12,16 @@ import zipfile
 from pathlib import Path
 
 import httpx
-import psutil
 
 from benchmarks.load import Case
 from benchmarks.peers.clients import WEB_APP, WORKER, Clients, new_secrets
 from benchmarks.peers.code_flow import CodeFlow
-from benchmarks.peers.installing import Stamp, lacks, run
+from benchmarks.peers.installing import Stamp, run
 from benchmarks.peers.keycloak import realm
-from benchmarks.peers.peer import ISSUANCE_JWT, ROTATION_JWT, SCOPE, Unavailable
+from benchmarks.peers.peer import ISSUANCE_JWT, SCOPE, Unavailable
 from benchmarks.peers.server import Server
+from benchmarks.peers.started import Started
+from benchmarks.programs import lacks
 from tests.ports import free_port
 
 _HERE = Path(__file__).parent
@@ -33,7 +34,7 @@ _HEAP = {"JAVA_OPTS_KC_HEAP": "-Xms1400m -Xmx1400m"}
 _BUILD = ["build", "--db=dev-mem", "--features-disabled=persistent-user-sessions"]
 
 
-class Keycloak:
+class Keycloak(Started):
     """One JVM, with its database in it."""
 
     name = "keycloak"
@@ -56,10 +57,10 @@ class Keycloak:
 
     def install(self) -> None:
         """By Maven, with a digest of its own; then built as its documentation says for production."""
+        if (lacking := lacks("java", "bash") if _STAMP.current() else lacks("java", "bash", "mvn")) is not None:
+            raise Unavailable(lacking)
         if _STAMP.current():
             return
-        if (lacking := lacks("java", "mvn")) is not None:
-            raise Unavailable(lacking)
         archive = f"keycloak-quarkus-dist-{self.version()}.zip"
         shutil.rmtree(_INSTALLED, ignore_errors=True)
         _INSTALLED.mkdir()
@@ -73,10 +74,6 @@ class Keycloak:
         (_INSTALLED / archive).unlink()
         run(["bash", self._home() / "bin" / "kc.sh", *_BUILD], _INSTALLED)
         _STAMP.set()
-
-    def available(self) -> str | None:
-        """It needs Java."""
-        return lacks("java", "bash") or (None if _STAMP.current() else "not installed")
 
     def start(self, folder: Path, core: str) -> None:
         """A copy of it in the folder, since it writes beside its program."""
@@ -96,14 +93,6 @@ class Keycloak:
         secret = self._clients.secrets[WEB_APP]
         self._flow = CodeFlow(f"{url}/auth", self._clients.token, secret, SCOPE, page=self._sign_in)
 
-    def stop(self) -> None:
-        """Its state goes with it."""
-        self._server.stop()
-
-    def processes(self) -> list[psutil.Process]:
-        """The JVM."""
-        return self._server.processes()
-
     def keys(self) -> str:
         """The realm's."""
         return f"{self._url}/certs"
@@ -115,10 +104,6 @@ class Keycloak:
             self._clients.introspection_of(WORKER, tokens),
             self._clients.refusal(WORKER),
         ]
-
-    def rotation(self, grants: int) -> Case:
-        """Of grants that a person gave by the code flow."""
-        return self._clients.rotation(ROTATION_JWT, self._flow.refresh_tokens(grants))
 
     def _home(self) -> Path:
         return _INSTALLED / f"keycloak-{self.version()}"

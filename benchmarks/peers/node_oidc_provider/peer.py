@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import psutil
-
 from benchmarks.load import Case
 from benchmarks.peers.clients import OPAQUE_WORKER, WEB_APP, WORKER, Clients, new_secrets
 from benchmarks.peers.code_flow import CodeFlow
-from benchmarks.peers.installing import Stamp, lacks, run
-from benchmarks.peers.peer import CALLBACK, ISSUANCE_JWT, ISSUANCE_OPAQUE, LIFETIME, ROTATION_JWT, SCOPE, USERS
+from benchmarks.peers.installing import Stamp, run
+from benchmarks.peers.peer import CALLBACK, ISSUANCE_JWT, ISSUANCE_OPAQUE, LIFETIME, SCOPE, USERS, Unavailable
 from benchmarks.peers.server import Server
+from benchmarks.peers.started import Started
+from benchmarks.programs import lacks
 from tests.ports import free_port
 
 _HERE = Path(__file__).parent
 _STAMP = Stamp(_HERE, _HERE / "package-lock.json")
 
 
-class NodeOidcProvider:
+class NodeOidcProvider(Started):
     """One process of Node.js."""
 
     name = "node-oidc-provider"
@@ -42,14 +42,12 @@ class NodeOidcProvider:
 
     def install(self) -> None:
         """By `npm ci`."""
+        if (lacking := lacks("node", "npm")) is not None:
+            raise Unavailable(lacking)
         if _STAMP.current():
             return
         run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], _HERE)
         _STAMP.set()
-
-    def available(self) -> str | None:
-        """It needs Node.js and its packages."""
-        return lacks("node", "npm") or (None if _STAMP.current() else "not installed")
 
     def start(self, folder: Path, core: str) -> None:
         """With keys and secrets of this run alone."""
@@ -65,14 +63,6 @@ class NodeOidcProvider:
         extra = {"resource": USERS, "prompt": "consent"}
         self._flow = CodeFlow(f"{url}/auth", self._clients.token, self._clients.secrets[WEB_APP], scope, extra)
 
-    def stop(self) -> None:
-        """Its state goes with it."""
-        self._server.stop()
-
-    def processes(self) -> list[psutil.Process]:
-        """Node.js alone."""
-        return self._server.processes()
-
     def keys(self) -> str:
         """Its jwks_uri."""
         return f"{self._url}/jwks"
@@ -85,7 +75,3 @@ class NodeOidcProvider:
             self._clients.introspection_of(OPAQUE_WORKER, tokens),
             self._clients.refusal(WORKER),
         ]
-
-    def rotation(self, grants: int) -> Case:
-        """Of grants that a person gave by the code flow."""
-        return self._clients.rotation(ROTATION_JWT, self._flow.refresh_tokens(grants))

@@ -1,4 +1,4 @@
-"""A recipe that runs as a program of its own."""
+"""A program of Python that runs by itself: a recipe, or a command."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ SECONDS = 60.0
 
 
 @asynccontextmanager
-async def running(program: Path, *arguments: str, stdout: Any, env: Mapping[str, str]) -> AsyncIterator[Process]:
-    """The program, for the body's duration at most."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(program), *arguments, stdout=stdout, stderr=PIPE, env=env
-    )
+async def running(*arguments: str | Path, stdout: Any, env: Mapping[str, str]) -> AsyncIterator[Process]:
+    """The interpreter with these arguments, for the body's duration at most."""
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=stdout, stderr=PIPE, env=env)
     try:
         yield process
     finally:
