@@ -21,11 +21,12 @@ PATHS = (TOKEN, "/oauth2/introspect", "/.well-known/openid-configuration", "/sig
 
 @asynccontextmanager
 async def client(
-    core: Core, source: str = "203.0.113.9", scheme: str = "http", **changes: Any
+    core: Core, source: str | None = "203.0.113.9", scheme: str = "http", **changes: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client at an address, of a worker with other settings."""
+    """A client at an address, or at none that is known, of a worker with other settings."""
     changed = core._replace(settings=msgspec.structs.replace(core.settings, **changes))
-    transport = httpx.ASGITransport(create_app(changed), client=(source, 1))  # type: ignore[arg-type]  # two spellings
+    address: Any = None if source is None else (source, 1)
+    transport = httpx.ASGITransport(create_app(changed), client=address)  # type: ignore[arg-type]  # two spellings
     async with httpx.AsyncClient(transport=transport, base_url=ISSUER.replace("https", scheme)) as http:
         yield http
 
@@ -48,6 +49,13 @@ async def test_plain_http_from_elsewhere_is_refused_everywhere(core: Core) -> No
     told = await refusals(core)
     assert len(told) == len(PATHS)
     assert {(each["source"], each["endpoint"], each["status"]) for each in told} == {("203.0.113.9", "plain_http", 403)}
+
+
+async def test_who_has_no_address_is_not_this_machine(core: Core) -> None:
+    """Plain HTTP from nowhere is refused as that from elsewhere."""
+    async with client(core, source=None) as http:
+        assert (await http.post(TOKEN)).status_code == 403
+    assert [each["source"] for each in await refusals(core)] == [None]
 
 
 async def test_probes_and_the_machine_itself_may_come_plain(core: Core) -> None:

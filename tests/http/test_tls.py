@@ -75,8 +75,11 @@ async def test_it_speaks_https_and_no_old_tls(core: Core, tmp_path: Path) -> Non
         trust = ssl.create_default_context(cafile=str(files.certificate))
         async with httpx.AsyncClient(verify=trust) as http:
             answer = await http.get(f"{url}/health/live")
-        assert answer.status_code == 200
-        assert answer.headers["strict-transport-security"] == "max-age=31536000"
+            whole = await http.post(f"{url}/oauth2/token")
+        assert (answer.status_code, whole.status_code) == (200, 400)
+        for each in (answer, whole):
+            assert each.headers["strict-transport-security"] == "max-age=31536000"
+            assert each.headers["x-content-type-options"] == "nosniff"
         old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         old.check_hostname = False
         old.verify_mode = ssl.CERT_NONE

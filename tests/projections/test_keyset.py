@@ -53,6 +53,14 @@ def test_published_are_next_current_and_previous_within_their_time(facts: list[F
         assert expected == (key.kid in published)
 
 
+@given(key_histories(), st.lists(st.integers(0, 200_000), min_size=2, max_size=6).map(sorted))
+def test_time_alone_ends_what_is_published(facts: list[Fact], moments: list[int]) -> None:
+    """Asked again and again with no event in between, it answers as one that was never asked before."""
+    asked = folded(facts)
+    for moment in moments:
+        assert asked.published(moment) == folded(facts).published(moment)
+
+
 @pytest.mark.parametrize(
     "event",
     [events.KeyActivated(kid="nothing", activated_at=1), events.KeyRetired(kid="nothing", reason="expired")],
