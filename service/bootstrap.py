@@ -45,6 +45,7 @@ from service.settings import Settings, SettingsError
 from service.sign_in.recall import recall_login_failures
 from service.telemetry.commits import CommittedEvents
 from service.telemetry.metrics import Metrics, committed
+from service.telemetry.tallied import write_tallies
 from service.telemetry.tracing import Tracing
 from service.tokens.digest import Digester
 from service.tokens.find import TokenFinder
@@ -183,6 +184,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[Core]:
         await journal.stop()
         passwords.close()
         core.tracing.stop()
+        write_tallies()
 
 
 async def run_worker(settings: Settings, listener: socket.socket) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from projections.access_model import AccessModel, Client
 from schema.events import AuthMethod
 from service.client_auth.assertion import AssertionVerifier, claimed_issuer
 from service.client_auth.credentials import Credentials
+from service.client_auth.remembered import RememberedHeaders
 from service.client_auth.secret import check_secret
 from service.errors import InvalidClient
 from service.journal.port import SingleUse
@@ -29,6 +31,17 @@ class Authenticator:
         self._access = access
         self._digester = digester
         self._assertions = assertions
+        self._remembered = RememberedHeaders(access)
+
+    def recall(self, authorization: bytes | None, form: Mapping[str, str], now: float) -> AuthenticatedClient | None:
+        """The client that the same header proved before, where it would again; None says nothing."""
+        proven = self._remembered.find(authorization, form, now)
+        return None if proven is None else AuthenticatedClient(proven.client, proven.method)
+
+    def remember(self, authorization: bytes | None, caller: AuthenticatedClient, now: float) -> None:
+        """A client has just proved itself: by that header, or else it is not remembered."""
+        if authorization is not None and caller.method == "client_secret_basic":
+            self._remembered.remember(authorization, caller.client, caller.method, now)
 
     def find(self, credentials: Credentials) -> Client | None:
         """The client that the credentials claim, if it is known; nothing is proven yet."""

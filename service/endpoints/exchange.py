@@ -92,12 +92,16 @@ class Exchange:
 
     def authenticate(self, form: Mapping[str, str]) -> AuthenticatedClient:
         """The client that sent the request. Raises InvalidClient, InvalidRequest or TooManyRequests."""
-        credentials = present(self.request.headers.get(b"authorization"), form)
-        claimed = self.core.authenticator.find(credentials)
-        if claimed is not None:
-            self.client_id = claimed.client_id
-        caller = self.core.authenticator.authenticate(credentials, time.time())
-        self._actor = caller.client.client_id
+        authorization, now = self.request.headers.get(b"authorization"), time.time()
+        caller = self.core.authenticator.recall(authorization, form, now)
+        if caller is None:
+            credentials = present(authorization, form)
+            claimed = self.core.authenticator.find(credentials)
+            if claimed is not None:
+                self.client_id = claimed.client_id
+            caller = self.core.authenticator.authenticate(credentials, now)
+            self.core.authenticator.remember(authorization, caller, now)
+        self.client_id = self._actor = caller.client.client_id
         self._once = caller.once
         if caller.method != "none":
             self.proven = True

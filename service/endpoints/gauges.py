@@ -26,6 +26,7 @@ from service.endpoints.health import Status, readiness_now
 from service.journal.port import JournalUnavailable
 from service.journal.progress import RELAY, Lagging, read_lagging
 from service.telemetry import metrics
+from service.telemetry.tallied import write_tallies
 
 _AS_NUMBER: dict[Status, float] = {"ready": 1.0, "degraded": 0.5, "unready": 0.0}
 _NO_MORE = math.nan
@@ -65,6 +66,7 @@ class Gauges:
 
     async def note(self) -> None:
         """Look, and set every gauge to what is now. What the database does not tell in time stays as it was."""
+        write_tallies()
         self._note_process()
         self._note_worker()
         self._note_certificate()

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_to_bytes
 
 from litestar.types import Receive, Scope
 
@@ -25,6 +25,7 @@ _MAX_FIELDS = 64
 _MAX_AGENT = 200
 _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL_OCTETS = bytes([*range(0x20), 0x7F])
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -126,7 +127,12 @@ class HttpRequest:
 
 def parse_form(body: bytes) -> dict[str, str]:
     """The parameters of a form body or query, none of them twice. Raises InvalidRequest."""
-    return {name: values[0] for name, values in parse_fields(body).items()}
+    form: dict[str, str] = {}
+    for name, value in _fields(body):
+        if name in form:
+            raise _repeated(name)
+        form[name] = value
+    return {name: value for name, value in form.items() if value}
 
 
 def parse_fields(body: bytes, repeatable: frozenset[str] = frozenset()) -> dict[str, tuple[str, ...]]:
@@ -134,41 +140,54 @@ def parse_fields(body: bytes, repeatable: frozenset[str] = frozenset()) -> dict[
     form = every_field(body)
     for name, values in form.items():
         if len(values) > 1 and name not in repeatable:
-            raise InvalidRequest(
-                "repeated_parameter", "A parameter is given more than once.", detail=printable(name, 64)
-            )
+            raise _repeated(name)
     return {name: kept for name, values in form.items() if (kept := tuple(filter(None, values)))}
 
 
 def every_field(body: bytes) -> dict[str, tuple[str, ...]]:
     """All values of each parameter of a form body or query, empty ones too. Raises InvalidRequest."""
-    if not body:
-        return {}
-    if not body.isascii() or _BROKEN_PERCENT.search(body):
-        raise InvalidRequest("wrong_encoding", "The form is not properly encoded.")
-    fields = body.decode("ascii").split("&")
-    if len(fields) > _MAX_FIELDS:
-        raise InvalidRequest("too_many_parameters", "The form has too many parameters.")
     form: dict[str, tuple[str, ...]] = {}
-    for field in fields:
-        name, value = _decoded(field)
+    for name, value in _fields(body):
         form[name] = (*form.get(name, ()), value)
     return form
 
 
-def _decoded(field: str) -> tuple[str, str]:
-    """Name and value of a field, `+` and percent-encoding undone."""
-    name, equals, value = field.partition("=")
-    if not equals:
+def _fields(body: bytes) -> Iterable[tuple[str, str]]:
+    """Name and value of each field, `+` and percent-encoding undone."""
+    if not body:
+        return ()
+    if not body.isascii() or _BROKEN_PERCENT.search(body):
         raise InvalidRequest("wrong_encoding", "The form is not properly encoded.")
-    if "%" in field or "+" in field:
-        try:
-            name, value = unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")
-        except UnicodeDecodeError:
-            raise InvalidRequest("wrong_encoding", "The form is not properly encoded.") from None
+    text = body.decode("ascii")
+    fields = text.split("&")
+    if len(fields) > _MAX_FIELDS:
+        raise InvalidRequest("too_many_parameters", "The form has too many parameters.")
+    pairs = [field.partition("=") for field in fields]
+    if not all(equals for _, equals, _ in pairs):
+        raise InvalidRequest("wrong_encoding", "The form is not properly encoded.")
+    if b"%" not in body and b"+" not in body and len(body.translate(None, _CONTROL_OCTETS)) == len(body):
+        return [(name, value) for name, _, value in pairs]
+    return [_decoded(name, value) for name, _, value in pairs]
+
+
+def _decoded(name: str, value: str) -> tuple[str, str]:
+    try:
+        name, value = _unescaped(name), _unescaped(value)
+    except UnicodeDecodeError:
+        raise InvalidRequest("wrong_encoding", "The form is not properly encoded.") from None
     if _CONTROLS.search(value):
         raise InvalidRequest("control_character", "A parameter has a control character.", detail=printable(name, 64))
     return name, value
+
+
+def _unescaped(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
+    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
+
+
+def _repeated(name: str) -> InvalidRequest:
+    return InvalidRequest("repeated_parameter", "A parameter is given more than once.", detail=printable(name, 64))
 
 
 def required(form: Mapping[str, str], name: str) -> str:

@@ -25,6 +25,8 @@ from prometheus_client import (
     values,
 )
 
+from service.telemetry.tallied import TalliedCounter, TalliedHistogram, write_tallies
+
 log = logging.getLogger(__name__)
 
 _REQUESTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -37,26 +39,26 @@ if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # the library would ask the system
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it out
 
-ISSUED = Counter("tallystick_tokens_issued", "Tokens issued.", ["grant_type", "client"])
+ISSUED = TalliedCounter("tallystick_tokens_issued", "Tokens issued.", ["grant_type", "client"])
 REVOKED = Counter("tallystick_tokens_revoked", "Tokens revoked.", ["client"])
-REJECTED = Counter("tallystick_rejections", "Requests refused.", ["endpoint", "reason", "client"])
+REJECTED = TalliedCounter("tallystick_rejections", "Requests refused.", ["endpoint", "reason", "client"])
 REFRESHED = Counter("tallystick_tokens_refreshed", "Access tokens issued for a refresh token.", ["client", "use"])
 REUSED = Counter("tallystick_token_reuses", "Used codes and refresh tokens that came again.", ["kind", "client"])
 REVOCATIONS = Counter("tallystick_revocations", "Tokens and grants revoked, by the workers.", ["kind", "reason"])
-VERIFIED = Counter("tallystick_verifications", "Requests of gateways that may pass.", ["client"])
+VERIFIED = TalliedCounter("tallystick_verifications", "Requests of gateways that may pass.", ["client"])
 API_REJECTED = Counter("tallystick_api_rejections", "Accesses that APIs refused and reported.", ["api", "reason"])
-THROTTLED = Counter("tallystick_throttled", "Requests refused by a rate limit.", ["limit", "endpoint"])
+THROTTLED = TalliedCounter("tallystick_throttled", "Requests refused by a rate limit.", ["limit", "endpoint"])
 SUMMARISED = Counter(
     "tallystick_refusals_summarised", "Refusals that an event tells of together with others.", ["limit"]
 )
-INTROSPECTED = Counter("tallystick_introspections", "Introspections answered.", ["active", "client"])
+INTROSPECTED = TalliedCounter("tallystick_introspections", "Introspections answered.", ["active", "client"])
 NOTIFIED = Counter("tallystick_logout_notices", "Clients told of a logout, or not.", ["delivered", "client"])
 DEVICE_WAITS = Counter("tallystick_device_waits", "Devices told that nobody has decided yet.", ["client"])
 SIGN_INS = Counter("tallystick_sign_ins", "Steps of signing in.", ["method", "outcome"])
-DURATION = Histogram("tallystick_request_seconds", "Time to answer.", ["endpoint", "status"], buckets=_SECONDS)
+DURATION = TalliedHistogram("tallystick_request_seconds", "Time to answer.", ["endpoint", "status"], buckets=_SECONDS)
 COMMITS = Counter("tallystick_journal_commits", "Group commits.")
 COMMITTED = Counter("tallystick_journal_committed_requests", "Appends that were part of a group commit.")
-EVENTS = Counter("tallystick_events_committed", "Events that the workers committed.", ["type"])
+EVENTS = TalliedCounter("tallystick_events_committed", "Events that the workers committed.", ["type"])
 COMMIT_REQUESTS = Histogram(
     "tallystick_journal_commit_requests", "Appends that one group commit took.", buckets=_REQUESTS
 )
@@ -247,6 +249,7 @@ def exposition() -> bytes:
     """The Prometheus text of this node: of all its workers where they share `PROMETHEUS_MULTIPROC_DIR`, else of this
     process.
     """
+    write_tallies()
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

@@ -11,9 +11,12 @@ from prometheus_client import REGISTRY
 
 from schema.events import AnomalyAnswered, AnomalyDetected, AnomalyExtended
 from schema.streams import new_stream
+from service.bootstrap import open_worker
 from service.endpoints.core import Core
 from service.endpoints.gauges import Gauges
 from service.journal.port import Append, JournalUnavailable
+from service.settings import Settings
+from service.telemetry import metrics
 
 FINDING: dict[str, Any] = {
     "rule": "secret_guessing",
@@ -170,3 +173,23 @@ async def test_worker_tells_what_it_takes(still: Core) -> None:
     assert (value("open_files") or 0) > 3
     assert value("workers") == 1
     assert value("journal_queue_limit") == still.settings.commit_queue_limit
+
+
+async def test_what_was_counted_is_written_where_the_node_sees_it(still: Core) -> None:
+    """With each look at the gauges: another worker shows then what this one counted."""
+    counted = metrics.VERIFIED.labels("written-by-gauges")
+    counted.inc()
+    assert counted._value.get() == 0
+    await Gauges(still).note()
+    assert counted._value.get() == 1
+
+
+async def test_what_was_counted_last_is_written_when_the_worker_ends(settings: Settings) -> None:
+    """What it counted while nobody looked at the gauges."""
+    counted = metrics.VERIFIED.labels("written-at-the-end")
+    async with open_worker(settings):
+        (own,) = [task for task in asyncio.all_tasks() if task.get_name() == "gauges"]
+        own.cancel()
+        await asyncio.gather(own, return_exceptions=True)
+        counted.inc()
+    assert counted._value.get() == 1
