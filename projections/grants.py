@@ -1,4 +1,4 @@
-"""Grants and their tokens: what introspection, redemption and refresh answer from, in memory, bounded."""
+"""Grants and their tokens: what introspection, redemption and refresh answer from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from sys import intern
 
 import msgspec
 
-from projections.stream_cache import StreamCache
 from schema import events
 from schema.envelope import Fact
 
@@ -91,7 +90,7 @@ class Refresh(msgspec.Struct, frozen=True):
     retries: int = 0
 
 
-class Grant(msgspec.Struct):
+class Grant(msgspec.Struct, weakref=True):
     """A grant: the version of its stream, its tokens by number, and whether all of it is revoked.
 
     `position` is that of its first event. Tokens that expired before the last refresh are forgotten; their numbers
@@ -132,12 +131,13 @@ class Grant(msgspec.Struct):
                 self._begun(other, fact.position)
         self.version = fact.version
 
-    def expired(self, now: float) -> bool:
-        """Whether no token, code or refresh token of this grant is alive by its own lifetime."""
-        return all(token.expires_at <= now for token in self.tokens.values()) and (
-            self.revoked
-            or all(part is None or part.expires_at <= now for part in (self.refresh, self.code, self.device))
-        )
+    @property
+    def until(self) -> int:
+        """The moment, in seconds, from which no token, code or refresh token of it is alive by its own lifetime."""
+        ends = [token.expires_at for token in self.tokens.values()]
+        if not self.revoked:
+            ends += [part.expires_at for part in (self.refresh, self.code, self.device) if part is not None]
+        return max(ends, default=0)
 
     def _begun(self, event: events.Event, position: int) -> None:
         match event:
@@ -180,26 +180,12 @@ class Grant(msgspec.Struct):
             self.refresh = _rotated(self.refresh, refreshed)
 
 
-class GrantCache(StreamCache[Grant]):
-    """The most recently begun grants, at most `limit`."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit, Grant, _began)
-
-
 def fold_grant(facts: Iterable[Fact]) -> Grant:
     """The grant that a stream's events make; its version is 0 if there are none."""
     grant = Grant()
     for fact in facts:
         grant.apply(fact)
     return grant
-
-
-def _began(fact: Fact) -> int | None:
-    event = fact.event
-    if isinstance(event, events.TokenIssued | events.AuthorizationGranted | events.DeviceRequested):
-        return event.issued_at
-    return None
 
 
 def _rotated(before: Refresh, refreshed: events.TokenRefreshed) -> Refresh:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from projections.accounts import Account
-from projections.stream_cache import StreamCache
+from projections.stream_cache import AWAKE, StreamCache
 from schema import events
 from schema.envelope import Fact
 
 
-class Session(msgspec.Struct):
+class Session(msgspec.Struct, array_like=True, weakref=True):
     """A session. Times are in seconds; `digest` is that of the cookie that holds now.
 
     `position` is that of the sign-in that it rests on, `started_at` the time of the first one.
@@ -47,9 +47,10 @@ class Session(msgspec.Struct):
                 self.ended = True
         self.version = fact.version
 
-    def expired(self, now: float) -> bool:
-        """Whether its lifetime is over."""
-        return self.expires_at <= now
+    @property
+    def until(self) -> int:
+        """The moment, in seconds, from which its lifetime is over."""
+        return self.expires_at
 
     def alive(self, account: Account | None, now: float) -> bool:
         """Whether it is one of this account's that has neither ended nor expired."""
@@ -59,15 +60,23 @@ class Session(msgspec.Struct):
             and account.enabled
             and self.position > account.sessions_after
             and not self.ended
-            and not self.expired(now)
+            and self.expires_at > now
         )
 
 
 class SessionCache(StreamCache[Session]):
-    """The most recently started sessions, at most `limit`."""
+    """The most recently started sessions, at most `limit`, of which `awake` are objects."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit, Session, _began)
+    def __init__(self, limit: int, awake: int = AWAKE) -> None:
+        super().__init__(limit, Session, _began, SessionPacking(), awake)
+
+
+class SessionPacking:
+    """Packs sessions and unpacks them, equal to what they were."""
+
+    def __init__(self) -> None:
+        self.pack = msgspec.msgpack.Encoder().encode
+        self.unpack = msgspec.msgpack.Decoder(Session).decode
 
 
 def _began(fact: Fact) -> int | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from projections.access_model import AccessModel
 from projections.accounts import Accounts
 from projections.consents import Consents
-from projections.grants import GrantCache
+from projections.grant_cache import GrantCache
 from projections.keyset import KeySet
 from projections.login_failures import LoginFailures
 from projections.sessions import SessionCache

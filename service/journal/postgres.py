@@ -19,6 +19,7 @@ from schema.streams import ENTITY_STREAMS_FROM
 from service.journal.append_batch import arrays_of, outcomes_of
 from service.journal.group_commit import GroupCommit, Outcome
 from service.journal.port import Append, Appended, JournalTimeout, JournalUnavailable
+from service.journal.streams import StreamReads
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -29,14 +30,18 @@ APP_ROLE = "tallystick_app"
 
 APPEND = "SELECT * FROM journal.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 _READ = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE position > $1 ORDER BY position LIMIT $2"  # noqa: S608 constant
-_READ_STREAM = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE stream = $1 ORDER BY version"  # noqa: S608 constant
-_READ_ENTITIES = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE stream >= $1 ORDER BY position"  # noqa: S608 constant
+_READ_ENTITIES = f"""
+    SELECT {RECORDED_COLUMNS} FROM journal.events WHERE stream >= $1 AND position > $2 AND position <= $3
+    ORDER BY position LIMIT $4
+"""  # noqa: S608 constant
 _HEAD = "SELECT position FROM journal.head"
 
 _BAD_URL = "the database URL cannot be read (is its password percent-encoded?)"
 """Never with the parser's own words: they quote parts of the URL, which holds a password."""
 
+_NO_ANSWER = "Postgres did not answer within the deadline"
 _POLITE = 2.0
+_PAGE = 5_000
 _CONNECTION_FAILURES = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -102,6 +107,7 @@ class PostgresJournal:
         self._connection: asyncpg.Connection[Any] | None = None
         self._append: Any = None
         self._pool: asyncpg.Pool[Any] | None = None
+        self._streams = StreamReads(self.fetch)
         self._group = GroupCommit(self._commit, limit=limit, batch=batch, deadline=deadline)
 
     @property
@@ -170,17 +176,22 @@ class PostgresJournal:
 
     async def read_stream(self, stream: UUID) -> list[RecordedEvent]:
         """See the port."""
-        return [_recorded(row) for row in await self.fetch(_READ_STREAM, stream)]
+        try:
+            async with asyncio.timeout(self.deadline):
+                return await self._streams.read(stream)
+        except TimeoutError as error:
+            raise JournalTimeout(_NO_ANSWER) from error
 
     async def read_entities(self) -> tuple[list[RecordedEvent], int]:
-        """See the port."""
-
-        async def both(connection: Link) -> tuple[list[RecordedEvent], int]:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                head = await connection.fetchval(_HEAD)
-                return [_recorded(row) for row in await connection.fetch(_READ_ENTITIES, ENTITY_STREAMS_FROM)], head
-
-        return await self._reading(both)
+        """See the port. Each page has the deadline for itself, however many there are; the pages are of one moment,
+        because all up to the head is committed.
+        """
+        head, recorded = await self.head(), list[RecordedEvent]()
+        after = 0
+        while page := await self.fetch(_READ_ENTITIES, ENTITY_STREAMS_FROM, after, head, _PAGE):
+            recorded += map(_recorded, page)
+            after = recorded[-1].position
+        return recorded, head
 
     async def head(self) -> int:
         """See the port."""
@@ -198,7 +209,7 @@ class PostgresJournal:
             async with asyncio.timeout(self.deadline), pool.acquire() as connection:
                 return await cut_off_if_cancelled(connection, work)
         except TimeoutError as error:
-            raise JournalTimeout("Postgres did not answer within the deadline") from error
+            raise JournalTimeout(_NO_ANSWER) from error
         except (*_CONNECTION_FAILURES, asyncpg.PostgresError) as error:
             raise JournalUnavailable(f"Postgres: {error}") from error
 

@@ -74,8 +74,5 @@ class Aftermath:
     async def _rests_on_before(self, session_id: UUID, position: int) -> bool:
         session = await self._core.sessions.get(session_id)
         return (
-            session is not None
-            and not session.ended
-            and not session.expired(time.time())
-            and session.position <= position
+            session is not None and not session.ended and session.until > time.time() and session.position <= position
         )

@@ -73,9 +73,7 @@ async def _revoke(core: Core, context: Context, given: _Given) -> int | None:
     due = [
         grant_id
         for grant_id, (grant, person) in given.items()
-        if not grant.revoked
-        and not grant.expired(long_ago)
-        and hangs_on_session(person, core.settings.session_end_revokes)
+        if not grant.revoked and grant.until > long_ago and hangs_on_session(person, core.settings.session_end_revokes)
     ]
     last: int | None = None
     for start in range(0, len(due), _AT_ONCE):

@@ -8,10 +8,11 @@ from schema.events import LoginFailed, decode
 from service.journal.postgres import PostgresJournal
 
 _AT_MOST = 100_000
-# The type is a literal, so that the partial index of migration 0005 serves this query.
+# The type is a literal, so that the partial index of migration 0005 serves this query; so does now(), which stays the
+# same while it runs: by clock_timestamp() every failure that the journal ever had would be looked at.
 _RECENT = """
     SELECT position, stream, version, data::text AS data, recorded_at, source FROM journal.events
-    WHERE type = 'login.failed' AND recorded_at > clock_timestamp() - make_interval(secs => $2) AND position <= $1
+    WHERE type = 'login.failed' AND recorded_at > now() - make_interval(secs => $2) AND position <= $1
     ORDER BY recorded_at DESC LIMIT $3
 """
 
