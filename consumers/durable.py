@@ -18,6 +18,8 @@ from schema.envelope import STREAM_NAME, SUBJECTS
 
 BATCH = 2_000
 _LINGER = 0.05
+_REST = 0.2
+"""Seconds from one question to the next, where the first got all that there was."""
 
 _SECOND = 1_000_000_000
 _ACK_WAIT = 3_600 * _SECOND
@@ -65,7 +67,7 @@ class Durable:
         self._queue: deque[Delivered] = deque()
         self._arrived = asyncio.Event()
         self._wanted = 0
-        self._heard = time.monotonic()
+        self._asked = self._rested = self._heard = time.monotonic()
         self._ended: str | None = None
 
     async def settle(self, after: int) -> None:
@@ -118,13 +120,19 @@ class Durable:
             raise NatsUnavailable(_CHANGED)
 
     async def _ask_for_more(self) -> None:
-        """The server's heartbeats come more often than the connection's timeout, so that silence is a failure."""
+        """What there is ends a question, and the next one comes a little later, so that many come together.
+
+        The server's heartbeats come more often than the connection's timeout, so that silence is a failure.
+        """
         if self._wanted > 0 or len(self._queue) >= BATCH:
             return
+        await asyncio.sleep(max(0.0, self._rested - time.monotonic()))
         heartbeat = int(self._heartbeat * _SECOND)
-        body = msgspec.json.encode({"batch": BATCH, "expires": 4 * heartbeat, "idle_heartbeat": heartbeat})
+        question = {"batch": BATCH, "expires": 4 * heartbeat, "idle_heartbeat": heartbeat, "no_wait": True}
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{STREAM_NAME}.{self._name}"
-        self._wanted, self._heard = BATCH, time.monotonic()
+        self._wanted, self._asked = BATCH, time.monotonic()
+        self._heard = self._asked
+        body = msgspec.json.encode(question)
         await self._connection.while_connected(self._client.publish(subject, body, reply=self._inbox))
 
     def _take(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
@@ -142,7 +150,7 @@ class Durable:
     def _take_status(self, status: bytes) -> None:
         """A pull ran out (the next one follows), is alive, or the consumer has ended."""
         if status.startswith(_OVER):
-            self._wanted = 0
+            self._wanted, self._rested = 0, self._asked + _REST
         elif not status.startswith(_ALIVE):
             line, _, _ = status.partition(b"\r")
             self._ended = f"the consumer ended: {line.decode(errors='replace')}"
@@ -205,6 +213,7 @@ def _config(name: str, after: int) -> dict[str, Any]:
         "max_deliver": -1,
         "max_ack_pending": -1,
         "replay_policy": "instant",
+        "mem_storage": True,
     }
 
 

@@ -58,7 +58,7 @@ PAGE = 20_000
 class Pace(NamedTuple):
     """How often what is done, in seconds. `linger` is how much time of a quiet journal is folded at once."""
 
-    linger: float = 0.25
+    linger: float = 1.0
     report: float = 0.5
     retry: float = 0.5
     standby: float = 0.2

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 _BREATH = 0.05
 """Seconds between two looks at a journal that grows without pause: what one look costs is shared by all that came."""
+_LONG_BREATH = 0.25
+"""The same where no webhook is enabled: all that is looked for is whether one is registered."""
 _ROUND = 0.5
 _AGAIN = 1.0
 _AFTER_CRASH = 5.0
@@ -85,7 +87,7 @@ class Leading:
             await self._follow()
             if time.monotonic() - self._reported >= _ROUND:
                 await self._report()
-            await asyncio.sleep(_BREATH)
+            await asyncio.sleep(_BREATH if self._running else _LONG_BREATH)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_ROUND):
                     await self._session.grown.wait()

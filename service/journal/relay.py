@@ -27,10 +27,15 @@ from service.journal.stream import Message, Stream, message_of
 log = logging.getLogger(__name__)
 
 PAGE = 1_000
-BATCH = 200
+BATCH = 1_000
+"""As many as a server takes (its `max_msgs` of a batch): what a batch costs it hardly grows with its size."""
 FEW = 8
 """As many messages one by one cost a server that syncs every write about as much as an atomic batch of any size."""
 BATCH_BYTES = 1_000_000
+MANY = 32
+"""A batch that begins with so many waits for more of them: what it costs the server hardly grows with its size."""
+GATHER = 0.02
+"""Seconds that it waits at most, from its begin on."""
 
 
 class Pace(NamedTuple):
@@ -163,15 +168,14 @@ class Relay:
         compare_at = time.monotonic() + self._pace.check
         while (remaining := compare_at - time.monotonic()) > 0:
             leader.grown.clear()
-            if messages := await self._read(leader, self.position, PAGE):
+            messages = await self._read(leader, self.position, PAGE)
+            if messages:
                 *whole, last = batches(messages)
                 for batch in whole:
                     self._count(await stream.publish(batch, self.position))
                 await self._publish_last(leader, stream, last)
-            else:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(remaining):
-                        await leader.grown.wait()
+            if len(messages) < PAGE:
+                await _grows(leader, remaining)
 
     async def _publish_last(self, leader: Leader, stream: Stream, batch: Sequence[Message]) -> None:
         """Publish the last batch that was read: a few messages one by one, more together with what comes meanwhile."""
@@ -179,13 +183,28 @@ class Relay:
             for message in batch:
                 self._count(await stream.publish([message], self.position))
             return
+        until = time.monotonic() + GATHER
 
         async def more() -> Sequence[Message]:
-            """What was committed since, as far as the batch has room for it."""
-            late = await self._read(leader, self.position + len(batch), BATCH - len(batch))
-            return next(batches([*batch, *late]))[len(batch) :]
+            """What was committed since. Where there are many already, what is committed until it is time, too."""
+            whole, room = batch, True
+            if len(batch) < MANY:
+                whole, _ = await self._extended(leader, batch)
+            while room and len(batch) >= MANY and await _grows(leader, until - time.monotonic()):
+                whole, room = await self._extended(leader, whole)
+            return whole[len(batch) :]
 
         self._count(await stream.publish(batch, self.position, more if len(batch) < BATCH else None))
+
+    async def _extended(self, leader: Leader, batch: Sequence[Message]) -> tuple[Sequence[Message], bool]:
+        """A batch with what was committed since; and whether it has room for more. If not, `grown` says so."""
+        leader.grown.clear()
+        late = await self._read(leader, self.position + len(batch), BATCH - len(batch))
+        whole = next(batches([*batch, *late]))
+        room = len(whole) < BATCH and len(whole) == len(batch) + len(late)
+        if not room:
+            leader.grown.set()
+        return whole, room
 
     async def _read(self, leader: Leader, after: int, limit: int) -> list[Message]:
         """What is committed after a position, as messages. Raises JournalHole."""
@@ -221,6 +240,15 @@ class Relay:
             except Exception:
                 log.exception("a chore of the relay failed; it is tried again in %g s", self._pace.chores)
             await asyncio.sleep(self._pace.chores)
+
+
+async def _grows(leader: Leader, seconds: float) -> bool:
+    """Whether the journal has grown since it was last read, or does so within some seconds."""
+    if seconds > 0 and not leader.grown.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await leader.grown.wait()
+    return leader.grown.is_set()
 
 
 def batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:

@@ -8,9 +8,11 @@ from typing import ClassVar
 import pytest
 
 from consumers.connection import NatsUnavailable
+from schema.envelope import RecordedEvent
 from service.journal.answers import StreamRefused
+from service.journal.leader import Leader
 from service.journal.postgres import PostgresJournal
-from service.journal.relay import BATCH, FEW
+from service.journal.relay import BATCH, FEW, MANY
 from service.journal.stream import Message, More, Stream, message_of
 from tests.nats_server import NatsServer
 from tests.relay.support import ISSUER, NEVER, Relays, append, until
@@ -118,6 +120,64 @@ async def test_a_batch_that_grows_keeps_to_its_size(
     relay = relays.start(stream=Watched, pace=NEVER)
     await until(lambda: relay.position == 14)
     assert Watched.stored == [12, 1, 1]
+
+
+async def test_a_large_batch_waits_for_what_is_committed_next(
+    journal: PostgresJournal, relays: Relays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is committed after it has read again goes with it too: it costs the server the same."""
+    monkeypatch.setattr("service.journal.relay.GATHER", 3_600.0)
+    monkeypatch.setattr("service.journal.relay.BATCH", MANY + 4)
+    reads = 0
+
+    class Reading(Leader):
+        """Whatever it reads, some more is committed, once, right after the second time."""
+
+        async def read(self, after: int, limit: int) -> list[RecordedEvent]:
+            nonlocal reads
+            read = await super().read(after, limit)
+            reads += 1
+            if reads == 2:
+                await append(journal, 1)
+            return read
+
+    async def during() -> None:
+        await append(journal, 1)
+
+    await append(journal, MANY // 2)
+    Watched.during = during
+    relay = relays.start(leader=Reading, stream=Watched, pace=NEVER)
+    await until(lambda: relay.position == MANY + 4)
+    assert Watched.stored == [MANY + 4]
+    assert (await relays.whole()).listed == []
+
+
+async def test_a_large_batch_waits_no_longer_than_it_may(journal: PostgresJournal, relays: Relays) -> None:
+    """Where nothing more is committed it is published by itself."""
+    await append(journal, MANY // 2)
+    relay = relays.start(stream=Watched, pace=NEVER)
+    await until(lambda: relay.position == MANY)
+    await append(journal, 1)
+    await until(lambda: relay.position == MANY + 2)
+    assert Watched.stored == [MANY, 1, 1]
+
+
+async def test_what_a_large_batch_has_no_room_for_is_published_next(
+    journal: PostgresJournal, relays: Relays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was announced while the batch gathered, and is not announced again."""
+
+    async def during() -> None:
+        await append(journal, 2)
+
+    await append(journal, MANY // 2)
+    messages = [message_of(recorded, ISSUER) for recorded in await journal.read(0, MANY)]
+    size = sum(len(message.data) + len(message.headers) for message in messages)
+    monkeypatch.setattr("service.journal.relay.BATCH_BYTES", size * (2 * MANY + 3) // (2 * MANY))
+    Watched.during = during
+    relay = relays.start(stream=Watched, pace=NEVER)
+    await until(lambda: relay.position == MANY + 4)
+    assert Watched.stored == [MANY + 1, 1, 1, 1]
 
 
 @WAYS

@@ -141,6 +141,7 @@ async def test_no_fault_loses_or_repeats_an_event(
     fault = Fault(step, kind)
     monkeypatch.setattr(Fault, "planned", fault)
     monkeypatch.setattr(FaultyStream, "url", nats.url, raising=False)
+    monkeypatch.setattr("service.journal.relay.BATCH", 200)  # so that there are two
     await append(journal, 150)
     relay = relays.start(leader=FaultyLeader, stream=FaultyStream, timeout=1.0)
 
