@@ -30,7 +30,7 @@ export PIP_USER := 0
 # A .venv that was moved, or whose Python is gone, is made again.
 STALE := $(shell [ ! -e .venv ] || { "$(BIN)/python" -c "" && [ "$$(cat .venv/.folder)" = "$$(pwd -P)" ]; } 2>/dev/null || echo stale)
 
-.PHONY: help install install-dev up test soak interop gateways observability fuzz browsers lint fmt bench bench-anomalies bench-detection bench-flood bench-guard bench-peers bench-peers-install bench-projection bench-relay bench-verify contracts lock clean stale
+.PHONY: help install install-dev up test soak interop gateways observability fuzz browsers lint fmt bench bench-anomalies bench-detection bench-flood bench-guard bench-large bench-memory bench-peers bench-peers-install bench-projection bench-relay bench-verify bench-workers contracts lock clean stale
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -103,6 +103,12 @@ bench-flood: $(DEV) ## what a good client notices of a flood of bad requests (ne
 bench-guard: $(DEV) ## what the guard costs a request of an API
 	@$(BIN)/python -m benchmarks.guard $(ARGS)
 
+bench-large: $(DEV) ## start-up, rates, rebuild and check with ten million events (ARGS="--events 100000" to try)
+	@$(BIN)/python -m benchmarks.large $(ARGS)
+
+bench-memory: $(DEV) ## what a worker takes for a million live grants
+	@$(BIN)/python -m benchmarks.memory $(ARGS)
+
 bench-peers: $(DEV) ## other servers alone, for some seconds each (ARGS="NAME …"; needs wrk)
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
@@ -117,6 +123,9 @@ bench-relay: $(DEV) ## how long after its commit an event reaches a subscriber
 
 bench-verify: $(DEV) ## how many requests of gateways a second are answered on one core
 	@$(BIN)/python -m benchmarks.verify $(ARGS)
+
+bench-workers: $(DEV) ## what two workers do beside one (needs wrk)
+	@$(BIN)/python -m benchmarks.workers $(ARGS)
 
 contracts: $(DEV) ## write what is made from the code: schema/contracts, docs/events.md, deploy/nats-accounts.conf
 	@$(BIN)/python -m tests.contracts

@@ -29,6 +29,21 @@ def refresh_tokens(product: Product, number: int) -> list[str]:
     return asyncio.run(_refresh_tokens(product, number))
 
 
+def sessions(product: Product, number: int) -> list[str]:
+    """The cookies (a header) of as many browsers in which the person is signed in."""
+    return asyncio.run(_sessions(product, number))
+
+
+async def _sessions(product: Product, number: int) -> list[str]:
+    found = []
+    async with httpx.AsyncClient(base_url=product.url) as http:
+        for _ in range(number):
+            visitor = Visitor(browser := Browser(http), _NAME)
+            await _refresh_token(product, http, visitor)
+            found.append("; ".join(f"{name}={value}" for name, value in browser.cookies.items()))
+    return found
+
+
 async def _refresh_tokens(product: Product, number: int) -> list[str]:
     async with httpx.AsyncClient(base_url=product.url) as http:
         visitor = Visitor(Browser(http), _NAME)

@@ -2,37 +2,75 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlencode
 
-import httpx
-
-from benchmarks.load import Case
-from benchmarks.peers.clients import USERS_API, WEB_APP, WORKER
-from benchmarks.peers.peer import INTROSPECTION, ISSUANCE_JWT, ISSUANCE_OPAQUE, REFUSAL, ROTATION_JWT, SCOPE, VERIFY
-from benchmarks.people import add_person, refresh_tokens
+from benchmarks.load import Case, Mixed
+from benchmarks.peers.assertions import SIGNING_WORKER, Signer
+from benchmarks.peers.clients import NAMES, OPAQUE_WORKER, WORKER, Clients
+from benchmarks.peers.code_flow import code_flow
+from benchmarks.peers.day import day
+from benchmarks.peers.peer import (
+    DAY,
+    INTROSPECTION_COLD,
+    ISSUANCE_ASSERTION,
+    ISSUANCE_JWT,
+    ISSUANCE_OPAQUE,
+    REVOCATION,
+    ROTATION_JWT,
+    SCOPE,
+    USERS,
+    Fresh,
+    Round,
+)
+from benchmarks.people import add_person, refresh_tokens, sessions
 from benchmarks.stack import pin
-from tests.load import USERS
-from tests.product import Product, running_product
+from schema.streams import new_stream
+from service.tokens.handles import ACCESS_TOKEN, new_handle
+from tests.product import COMMAND, Product, running_product
 
-_OPAQUE = "opaque-worker"
+_SESSIONS = 32
+_NEEDS = urlencode({"audience": USERS, "scope": SCOPE})
 
 
 class Tallystick:
     """The whole product with one worker: as `tallystick up` starts it, but for the limits of one source's rate."""
 
     def start(self, folder: Path, core: str) -> None:
-        """With an empty journal, and an account."""
-        self._folder = folder
+        """With an empty journal, an account, and a client that signs its assertions."""
+        self._core = core
         self._stack = ExitStack()
         self.product: Product = self._stack.enter_context(running_product())
         pin(self.product, core)
         add_person(self.product)
+        self._signer = Signer()
+        jwks = folder / "jwks.json"
+        jwks.write_text(json.dumps(self._signer.jwks))
+        asks = ["--grant", "client_credentials", "--scope", SCOPE, "--resource", USERS]
+        proves = ["--auth-method", "private_key_jwt", "--jwks", str(jwks)]
+        self.product.cli("client", "add", SIGNING_WORKER, *asks, *proves)
+        endpoints = f"{self.product.url}/oauth2"
+        secrets = {name: self.product.secret(name) for name in NAMES}
+        self._clients = Clients(
+            f"{endpoints}/token",
+            f"{endpoints}/introspect",
+            folder,
+            secrets,
+            USERS,
+            revocation=f"{endpoints}/revoke",
+        )
 
     def stop(self) -> None:
         """Its data go with it."""
         self._stack.close()
+
+    def keys(self) -> str:
+        """Its jwks_uri."""
+        return f"{self.product.url}/.well-known/jwks.json"
 
     def audit(self) -> str:
         """What `tallystick audit check` says. Raises AssertionError where it is not clean."""
@@ -41,40 +79,58 @@ class Tallystick:
         return checked.stdout.strip()
 
     def cases(self, tokens: int) -> list[Case]:
-        """All but rotation."""
-        grant = f"grant_type=client_credentials&scope={SCOPE}&resource={USERS}"
-        texts = [self._token(grant) for _ in range(tokens)]
-        introspections = self._file("introspections", [f"token={text}" for text in texts])
-        bearers = self._file("bearers", [f"Bearer {text}" for text in texts])
-        token, needs = f"{self.product.url}/oauth2/token", urlencode({"audience": USERS, "scope": SCOPE})
+        """Those that can be asked again and again; the tokens are signed ones where both can be."""
+        known = self._clients
+        signed = known.introspection_of(WORKER, tokens)
+        authorization = f"{self.product.url}/oauth2/authorize"
         return [
-            Case(ISSUANCE_JWT, token, self._login(WORKER), grant),
-            Case(ISSUANCE_OPAQUE, token, self._login(_OPAQUE), grant),
-            Case(INTROSPECTION, f"{self.product.url}/oauth2/introspect", self._login(USERS_API), introspections),
-            Case(REFUSAL, token, (WORKER, "wrong"), grant, good=401),
-            Case(VERIFY, f"{self.product.url}/verify?{needs}", ("", ""), bearers, bearer=True),
+            known.issuance(ISSUANCE_JWT, WORKER),
+            known.issuance(ISSUANCE_OPAQUE, OPAQUE_WORKER),
+            signed,
+            known.unknown(new_handle(ACCESS_TOKEN, new_stream()) for _ in range(tokens)),
+            known.revoked(WORKER, tokens),
+            known.refusal(WORKER),
+            known.verification(self._verify, signed),
+            code_flow(known, authorization, f"openid {SCOPE}", sessions(self.product, min(_SESSIONS, tokens)), tokens),
         ]
 
-    def rotation(self, grants: int) -> Case:
+    def fresh(self) -> Mapping[str, Fresh]:
+        """Those that use something up."""
+        return {
+            ROTATION_JWT: self._rotation,
+            ISSUANCE_ASSERTION: self._assertions,
+            REVOCATION: lambda to_use: self._clients.revocation_of(WORKER, to_use.uses),
+            DAY: self._day,
+            INTROSPECTION_COLD: self._cold,
+        }
+
+    @property
+    def _verify(self) -> str:
+        """Where gateways ask."""
+        return f"{self.product.url}/verify?{_NEEDS}"
+
+    def _rotation(self, to_use: Round) -> Case:
         """Of grants that a person gave."""
-        forms = [f"grant_type=refresh_token&refresh_token={text}" for text in refresh_tokens(self.product, grants)]
-        login = self._login(WEB_APP)
-        return Case(
-            ROTATION_JWT, f"{self.product.url}/oauth2/token", login, self._file("refreshes", forms), rotating=True
-        )
+        return self._clients.rotation(ROTATION_JWT, refresh_tokens(self.product, to_use.connections))
 
-    def _file(self, name: str, lines: list[str]) -> Path:
-        file = self._folder / name
-        file.write_text("\n".join(lines))
-        return file
+    def _assertions(self, to_use: Round) -> Case:
+        return self._clients.issuance_by_assertion(self._signer, self.product.url, to_use.uses)
 
-    def _login(self, client: str) -> tuple[str, str]:
-        return client, self.product.secret(client)
+    def _day(self, to_use: Round) -> Mixed:
+        return day(self._clients, to_use, WORKER, self._rotation(to_use), self._verify)
 
-    def _token(self, grant: str) -> str:
-        answer = _http.post(f"{self.product.url}/oauth2/token", content=grant, auth=self._login(WORKER), headers=_FORM)
-        return str(answer.raise_for_status().json()["access_token"])
+    def _cold(self, to_use: Round) -> Case:
+        """It is restarted, so that no process knows any of the tokens."""
+        tokens = self._clients.tokens(WORKER, to_use.uses)
+        assert self.product.stop() == 0
+        self.product.start()
+        pin(self.product, self._core)
+        return self._clients.asked_about(INTROSPECTION_COLD, tokens)._replace(once=True)
 
 
-_http = httpx.Client()
-_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+def python() -> str:
+    """Which one the product runs on: version, and what built it."""
+    asked = "import platform; print(platform.python_version(), *platform.python_compiler().split())"
+    ran = subprocess.run([COMMAND[0], "-c", asked], check=True, capture_output=True, text=True)
+    version, *compiler = ran.stdout.split()
+    return f"{version} ({' '.join(compiler)})"

@@ -23,7 +23,7 @@ def write_report(result: dict[str, Any]) -> None:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Rates and ratios, a row for each case and peer, in Markdown."""
+    """Rates and ratios, a row for each case and peer, then times at half load; in Markdown."""
     machine, options = result["machine"], result["options"]
     where = f"{machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}"
     how = f"{options['connections']} connections, {options['rounds']} rounds of {options['seconds']} s in turn"
@@ -32,18 +32,45 @@ def table(result: dict[str, Any]) -> str:
         "",
         "| case | beside | Tallystick /s | peer /s | ratio (lowest … highest) | p99 ms | peer's p99 ms |",
         "|---|---|--:|--:|--:|--:|--:|",
+        *(_at_full_load(each) for each in result["compared"] if not each["half"]),
     ]
-    for each in result["compared"]:
-        name, peer = each["case"], each["peer"]
-        beside = peer if name == each["beside"] else f"{peer}: {each['beside']}"
-        our, their = (_median(each[side], "rate") for side in ("ours", "theirs"))
-        ratios = each["ratios"]
-        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} … {max(ratios):.2f})"
-        p99 = (f"{_median(each[side], 'p99_ms'):.1f}" for side in ("ours", "theirs"))
-        lines.append(f"| {name} | {beside} | {our:,.0f} | {their:,.0f} | {spread} | {' | '.join(p99)} |")
+    half = [_at_half_load(each) for each in result["compared"] if each["half"]]
+    if half:
+        lines += [
+            "",
+            "At half load:",
+            "",
+            "| case | beside | Tallystick /s | peer /s | p50 ms | p99 ms | peer's p50 ms | peer's p99 ms |",
+            "|---|---|--:|--:|--:|--:|--:|--:|",
+            *half,
+        ]
     lines += ["", *(_about(name, about) for name, about in result["peers"].items())]
     lines += [f"- **{name}** was passed over: {why}" for name, why in result["passed_over"].items()]
     return "\n".join(lines)
+
+
+def _at_full_load(each: dict[str, Any]) -> str:
+    ours, theirs, ratios = each["ours"], each["theirs"], each["ratios"]
+    first = f"| {each['case']} | {_beside(each)} | {_median(ours, 'rate'):,.0f} |"
+    if not theirs:
+        return f"{first} | | {_median(ours, 'p99_ms'):.1f} | |"
+    spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} … {max(ratios):.2f})"
+    p99 = (f"{_median(side, 'p99_ms'):.1f}" for side in (ours, theirs))
+    return f"{first} {_median(theirs, 'rate'):,.0f} | {spread} | {' | '.join(p99)} |"
+
+
+def _at_half_load(each: dict[str, Any]) -> str:
+    ours, theirs = each["ours"], each["theirs"]
+    rates = [f"{_median(side, 'rate'):,.0f}" if side else "" for side in (ours, theirs)]
+    times = [f"{_median(side, at):.1f}" if side else "" for side in (ours, theirs) for at in ("p50_ms", "p99_ms")]
+    return f"| {each['case']} | {_beside(each)} | {' | '.join([*rates, *times])} |"
+
+
+def _beside(each: dict[str, Any]) -> str:
+    """Which peer, and what it was asked where that is another case."""
+    if not each["peer"]:
+        return "alone"
+    return str(each["peer"] if each["case"] == each["beside"] else f"{each['peer']}: {each['beside']}")
 
 
 def _about(name: str, about: dict[str, Any]) -> str:
@@ -51,13 +78,14 @@ def _about(name: str, about: dict[str, Any]) -> str:
 
 
 def picture(result: dict[str, Any]) -> str:
-    """Median rates as bars, grouped by case; SVG."""
+    """Median rates at full load as bars, grouped by case; SVG."""
     groups: dict[str, dict[str, float]] = defaultdict(dict)
-    for each in result["compared"]:
+    for each in (each for each in result["compared"] if not each["half"]):
         bars = groups[each["case"]]
         bars.setdefault("Tallystick", 0.0)
         bars["Tallystick"] = max(bars["Tallystick"], _median(each["ours"], "rate"))
-        bars[each["peer"]] = _median(each["theirs"], "rate")
+        if each["theirs"]:
+            bars[each["peer"]] = _median(each["theirs"], "rate")
     most = max((rate for bars in groups.values() for rate in bars.values()), default=1.0)
     parts, y = [], _GAP
     for case, bars in groups.items():

@@ -105,11 +105,13 @@ class Product:
         """The same with all that they started."""
         return [one for child in self.processes(role) for one in (child, *child.children(recursive=True))]
 
-    def cli(self, *arguments: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a command against it."""
+    def cli(
+        self, *arguments: str, check: bool = True, stdin: str | None = None, timeout: float | None = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command against it, for `timeout` seconds at most."""
         env = self._env | {"TALLYSTICK_HOME": str(self.home)}
         return subprocess.run(
-            [*COMMAND, *arguments], capture_output=True, text=True, env=env, check=check, timeout=120, input=stdin
+            [*COMMAND, *arguments], capture_output=True, text=True, env=env, check=check, timeout=timeout, input=stdin
         )
 
     def secret(self, client_id: str) -> str:

@@ -10,17 +10,34 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.load import Case
+from benchmarks.load import Case, Mixed
+from benchmarks.peers.assertions import Signer
 from benchmarks.peers.clients import OPAQUE_WORKER, WORKER, Clients, new_secrets
-from benchmarks.peers.peer import ISSUANCE_JWT, ISSUANCE_OPAQUE, LIFETIME, ROTATION_JWT, SCOPE, USERS, VERIFY
+from benchmarks.peers.code_flow import code_flow
+from benchmarks.peers.day import day
+from benchmarks.peers.peer import (
+    DAY,
+    ISSUANCE_ASSERTION,
+    ISSUANCE_JWT,
+    ISSUANCE_OPAQUE,
+    LIFETIME,
+    REVOCATION,
+    ROTATION_JWT,
+    SCOPE,
+    USERS,
+    Fresh,
+    Round,
+)
 from benchmarks.peers.server import Server
 from benchmarks.peers.started import Started
 from tests.ports import free_port
 
 _ROOT = Path(__file__).parents[2]
-_GRANTS = 1_024
+_GRANTS = 4_096
+_SESSIONS = 32
 
 
 class Floor(Started):
@@ -40,11 +57,14 @@ class Floor(Started):
     def start(self, folder: Path, core: str) -> None:
         """With a cluster and a stream of its own."""
         self._url = url = f"http://127.0.0.1:{(port := free_port())}"
-        self._clients = Clients(f"{url}/token", f"{url}/introspect", folder, new_secrets())
+        self._clients = Clients(f"{url}/token", f"{url}/introspect", folder, new_secrets(), revocation=f"{url}/revoke")
+        self._signer = Signer()
         self._grants = [secrets.token_urlsafe(32) for _ in range(_GRANTS)]
+        self._sessions = [f"session={secrets.token_urlsafe(32)}" for _ in range(_SESSIONS)]
         configuration = folder / "configuration.json"
         known = {"secrets": self._clients.secrets, "audience": USERS, "scope": SCOPE, "lifetime": LIFETIME}
-        configuration.write_text(json.dumps({**known, "home": str(folder / "home"), "grants": self._grants}))
+        there = {"jwks": self._signer.jwks, "grants": self._grants, "sessions": self._sessions}
+        configuration.write_text(json.dumps({**known, **there, "home": str(folder / "home")}))
         command = [sys.executable, "-m", "benchmarks.floor", str(port), str(configuration)]
         self._server = Server(command, folder, core, cwd=_ROOT)
         self._server.wait(self.keys())
@@ -54,19 +74,35 @@ class Floor(Started):
         return f"{self._url}/keys"
 
     def cases(self, tokens: int) -> list[Case]:
-        """Those that there are loops for; `/verify` asks about the tokens that are introspected."""
+        """Those that can be asked again and again."""
         introspection = self._clients.introspection_of(WORKER, tokens)
-        assert isinstance(introspection.body, Path)
-        bearers = introspection.body.with_name("bearers")
-        bearers.write_text(introspection.body.read_text().replace("token=", "Bearer "))
+        sessions, scope = self._sessions, f"openid {SCOPE}"
         return [
             self._clients.issuance(ISSUANCE_JWT, WORKER),
             self._clients.issuance(ISSUANCE_OPAQUE, OPAQUE_WORKER),
             introspection,
-            Case(VERIFY, f"{self._url}/verify", ("", ""), bearers, bearer=True),
+            self._clients.unknown(secrets.token_urlsafe(32) for _ in range(tokens)),
+            self._clients.revoked(WORKER, tokens),
+            self._clients.refusal(WORKER),
+            self._clients.verification(f"{self._url}/verify", introspection),
+            code_flow(self._clients, f"{self._url}/authorize", scope, sessions, tokens),
         ]
 
-    def rotation(self, grants: int) -> Case:
+    def fresh(self) -> Mapping[str, Fresh]:
+        """All but what comes of a restart: nothing here outlives it."""
+        return {
+            ROTATION_JWT: self._rotate,
+            ISSUANCE_ASSERTION: lambda to_use: self._clients.issuance_by_assertion(
+                self._signer, self._url, to_use.uses
+            ),
+            REVOCATION: lambda to_use: self._clients.revocation_of(WORKER, to_use.uses),
+            DAY: self._day,
+        }
+
+    def _rotate(self, to_use: Round) -> Case:
         """Of grants that were there from the start."""
-        begun, self._grants = self._grants[:grants], self._grants[grants:]
+        begun, self._grants = self._grants[: to_use.connections], self._grants[to_use.connections :]
         return self._clients.rotation(ROTATION_JWT, begun)
+
+    def _day(self, to_use: Round) -> Mixed:
+        return day(self._clients, to_use, WORKER, self._rotate(to_use), f"{self._url}/verify")

@@ -8,10 +8,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.load import Case, measure
+from benchmarks.load import LOAD_CORE, Case, Mixed, measure
 from benchmarks.peers.catalogue import PEERS
 from benchmarks.peers.checking import check
-from benchmarks.peers.peer import Peer, Unavailable
+from benchmarks.peers.peer import Peer, Round, Unavailable
 from benchmarks.programs import can_load
 
 _NAMES = {peer.name: peer for peer in PEERS}
@@ -40,10 +40,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--install", action="store_true", help="fetch them, and do no more")
     parser.add_argument("--seconds", type=int, default=3, help="of each case (3)")
     parser.add_argument(
-        "--warm", type=int, default=5, help="seconds of each case before it counts; not of rotation (5)"
+        "--warm", type=int, default=5, help="seconds of each case before it counts, unless it uses things up (5)"
     )
     parser.add_argument("--connections", type=int, default=64, help="at once (64)")
-    parser.add_argument("--tokens", type=int, default=2_000, help="that are introspected in turn (2000)")
+    parser.add_argument("--tokens", type=int, default=2_000, help="that are introspected in turn, or used up (2000)")
     return parser.parse_args()
 
 
@@ -53,18 +53,19 @@ def _run(peer: Peer, options: argparse.Namespace) -> int:
         peer.start(Path(folder), "0")
         try:
             print(f"  {peer.setting}")
-            cases = [*peer.cases(options.tokens), peer.rotation(options.connections * 2)]
-            return sum(_measure(peer, case, options) for case in cases)
+            to_use = Round(options.tokens, options.connections)
+            bad = sum(_measure(peer, case, options) for case in peer.cases(options.tokens))
+            return bad + sum(_measure(peer, make(to_use), options, warm=False) for make in peer.fresh().values())
         finally:
             peer.stop()
 
 
-def _measure(peer: Peer, case: Case, options: argparse.Namespace) -> int:
+def _measure(peer: Peer, case: Case | Mixed, options: argparse.Namespace, *, warm: bool = True) -> int:
     check(case, peer.keys())
-    if options.warm and not case.rotating:
-        measure(case, options.warm, options.connections, "1")
+    if options.warm and warm:
+        measure(case, options.warm, options.connections, LOAD_CORE)
     before, began = _spent(peer), time.monotonic()
-    measured = measure(case, options.seconds, options.connections, "1")
+    measured = measure(case, options.seconds, options.connections, LOAD_CORE)
     cores = (_spent(peer) - before) / (time.monotonic() - began)
     print(
         f"  {measured.case:26} {measured.rate:8.0f}/s   p50 {measured.p50_ms:7.2f} ms   "

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 import jwt
 
-from benchmarks.load import Case
-from benchmarks.peers.clients import answer_of
+from benchmarks.load import Case, Mixed
+from benchmarks.peers.clients import WEB_APP, answer_of
 from benchmarks.peers.peer import (
+    CODE_FLOW,
     INTROSPECTION,
+    INTROSPECTION_COLD,
+    INTROSPECTION_REVOKED,
+    INTROSPECTION_UNKNOWN,
+    ISSUANCE_ASSERTION,
     ISSUANCE_JWT,
     ISSUANCE_OPAQUE,
     REFUSAL,
+    REVOCATION,
     ROTATION_JWT,
     ROTATION_OPAQUE,
     SCOPE,
@@ -22,34 +29,55 @@ from benchmarks.peers.peer import (
 )
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-_SIGNED = (ISSUANCE_JWT, ROTATION_JWT)
+_SIGNED = (ISSUANCE_JWT, ISSUANCE_ASSERTION, ROTATION_JWT, CODE_FLOW)
+_ACTIVE = {INTROSPECTION: True, INTROSPECTION_COLD: True, INTROSPECTION_UNKNOWN: False, INTROSPECTION_REVOKED: False}
 _REFUSED = ("invalid_client", "unauthorized_client")
 """Keycloak answers with the second, where RFC 6749 Section 5.2 has the first."""
 _OPAQUE = (ISSUANCE_OPAQUE, ROTATION_OPAQUE)
 
 
-def check(case: Case, keys: str) -> None:
+def check(case: Case | Mixed, keys: str) -> None:
     """Ask once and look: signed tokens are ES256 ones that the keys at that address verify, opaque ones are no JWTs,
-    an introspected token is active, one that a gateway asks about may pass, a refused client is told so, and a rotated
-    token is another one and works.
+    an introspected token is active or not as it should be, one that a gateway asks about may pass, a refused client is
+    told so, a revocation is answered so, a rotated token is another one and works, and a code is exchanged for what it
+    is to give. A form that is good once is taken from the file.
     Raises AssertionError or jwt.PyJWTError.
     """
-    if case.bearer:
+    if isinstance(case, Mixed):
+        for _, part in case.parts:
+            check(part, keys)
+    elif case.exchange:
+        _check_flow(case, keys)
+    elif case.bearer:
         response = httpx.get(case.url, headers={"Authorization": _body(case)})
         assert response.status_code == case.good, response.text
-        return
-    if case.name == REFUSAL:
-        response = httpx.post(case.url, content=_body(case), auth=case.login, headers=_FORM)
+    elif case.name in (REFUSAL, REVOCATION):
+        response = _post(case, _body(case))
         assert response.status_code == case.good, response.text
-        assert response.json()["error"] in _REFUSED, response.text
-        return
-    answer = _ask(case, _body(case))
-    if case.name == INTROSPECTION:
-        assert answer["active"] is True
-        return
+        assert case.name == REVOCATION or response.json()["error"] in _REFUSED, response.text
+    elif case.name in _ACTIVE:
+        assert answer_of(_post(case, _body(case)))["active"] is _ACTIVE[case.name]
+    else:
+        answer = answer_of(_post(case, _body(case)))
+        _check_access_token(case, answer["access_token"], keys)
+        if case.rotating:
+            _check_rotation(case, answer, keys)
+    if isinstance(case, Case) and case.once and isinstance(case.body, Path):
+        case.body.write_text("\n".join(case.body.read_text().splitlines()[1:]))
+
+
+def _check_flow(case: Case, keys: str) -> None:
+    target, cookie, verifier = _body(case).split("\t")
+    asked = urljoin(case.url, f"{target}&state=1")
+    sent_back = httpx.get(asked, headers={"Cookie": cookie})
+    assert sent_back.status_code == case.good, (sent_back.status_code, sent_back.text)
+    location = urlsplit(sent_back.headers["location"])
+    assert location.geturl().startswith(case.redirect_uri), location
+    form = {"grant_type": "authorization_code", "redirect_uri": case.redirect_uri, "code_verifier": verifier}
+    form["code"] = parse_qs(location.query)["code"][0]
+    answer = answer_of(httpx.post(urljoin(case.url, case.exchange), data=form, auth=case.login))
     _check_access_token(case, answer["access_token"], keys)
-    if case.rotating:
-        _check_rotation(case, answer, keys)
+    jwt.decode(answer["id_token"], _key(answer["id_token"], keys), ["ES256"], audience=WEB_APP)
 
 
 def _check_rotation(case: Case, answer: dict[str, Any], keys: str) -> None:
@@ -58,7 +86,7 @@ def _check_rotation(case: Case, answer: dict[str, Any], keys: str) -> None:
     used, *others = case.body.read_text().splitlines()
     form = f"grant_type=refresh_token&refresh_token={answer['refresh_token']}"
     assert form != used
-    again = _ask(case, form)
+    again = answer_of(_post(case, form))
     _check_access_token(case, again["access_token"], keys)
     case.body.write_text("\n".join([*others, f"grant_type=refresh_token&refresh_token={again['refresh_token']}"]))
 
@@ -81,8 +109,8 @@ def _key(token: str, keys: str) -> jwt.PyJWK:
     return key
 
 
-def _ask(case: Case, body: str) -> dict[str, Any]:
-    return answer_of(httpx.post(case.url, content=body, auth=case.login, headers=_FORM))
+def _post(case: Case, body: str) -> httpx.Response:
+    return httpx.post(case.url, content=body, auth=case.login if any(case.login) else None, headers=_FORM)
 
 
 def _body(case: Case) -> str:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import psutil
 
-from benchmarks.load import Case
+from benchmarks.load import Case, Mixed
 
 ISSUANCE_JWT = "issuance, ES256 JWT"
 ISSUANCE_OPAQUE = "issuance, opaque"
+ISSUANCE_ASSERTION = "issuance, private_key_jwt"
 INTROSPECTION = "introspection, hot"
+INTROSPECTION_COLD = "introspection, cold"
+"""Of tokens that were issued before the server was last started, each asked about for the first time."""
+INTROSPECTION_UNKNOWN = "introspection, unknown"
+INTROSPECTION_REVOKED = "introspection, revoked"
+REVOCATION = "revocation"
+CODE_FLOW = "code flow, ES256"
+"""An authorization request of a person who is signed in, and is not asked for consent (any more), and the exchange of
+its code for an access token and an ID token: two requests, counted once.
+"""
+DAY = "mixed, a typical day"
 VERIFY = "/verify, hot"
 REFUSAL = "refusal, wrong secret"
 ROTATION_JWT = "refresh rotation, ES256"
@@ -28,6 +40,17 @@ LIFETIME = 3600
 
 class Unavailable(Exception):
     """A peer cannot be had or run here; the text says why."""
+
+
+class Round(NamedTuple):
+    """What a case that uses things up is to be made for: so many uses at most, on so many connections."""
+
+    uses: int
+    connections: int
+
+
+Fresh = Callable[[Round], Case | Mixed]
+"""Makes what one round uses up: assertions, tokens to revoke, grants."""
 
 
 class Peer(Protocol):
@@ -68,5 +91,5 @@ class Peer(Protocol):
     def cases(self, tokens: int) -> list[Case]:
         """What it is asked again and again; introspection takes so many distinct live tokens in turn."""
 
-    def rotation(self, grants: int) -> Case:
-        """Refresh rotation that begins with the tokens of as many new grants; a run uses them up."""
+    def fresh(self) -> Mapping[str, Fresh]:
+        """What makes, by name, those cases of which a round uses something up, refresh rotation at least."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import psutil
 
 from benchmarks.load import Case
 from benchmarks.peers.clients import Clients
 from benchmarks.peers.code_flow import CodeFlow
-from benchmarks.peers.peer import ROTATION_JWT
+from benchmarks.peers.peer import ROTATION_JWT, Fresh, Round
 from benchmarks.peers.server import Server
 
 
@@ -27,6 +29,10 @@ class Started:
         """The server and all that it started."""
         return self._server.processes()
 
-    def rotation(self, grants: int) -> Case:
+    def fresh(self) -> Mapping[str, Fresh]:
+        """Refresh rotation alone."""
+        return {self._rotation: self._rotate}
+
+    def _rotate(self, to_use: Round) -> Case:
         """Of grants that a person gave by the code flow."""
-        return self._clients.rotation(self._rotation, self._flow.refresh_tokens(grants))
+        return self._clients.rotation(self._rotation, self._flow.refresh_tokens(to_use.connections))

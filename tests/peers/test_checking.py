@@ -4,28 +4,36 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from benchmarks.load import Case
+from benchmarks.load import Case, Mixed
 from benchmarks.peers.checking import check
 from benchmarks.peers.peer import (
+    CODE_FLOW,
     INTROSPECTION,
+    INTROSPECTION_COLD,
+    INTROSPECTION_REVOKED,
+    INTROSPECTION_UNKNOWN,
+    ISSUANCE_ASSERTION,
     ISSUANCE_JWT,
     ISSUANCE_OPAQUE,
     REFUSAL,
+    REVOCATION,
     ROTATION_JWT,
     SCOPE,
     USERS,
     VERIFY,
 )
+from tests.peers.answering import Answer, Asked, answering
 
 _EC = ec.generate_private_key(ec.SECP256R1())
 _RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -35,7 +43,7 @@ _KEYS = {
         {**RSAAlgorithm.to_jwk(_RSA.public_key(), as_dict=True), "kid": "RS256"},
     ]
 }
-Answer = Callable[[str], tuple[int, dict[str, Any]]]
+Told = Callable[[str], tuple[int, dict[str, Any]]]
 """Of a form: a status and a JSON object."""
 
 
@@ -47,7 +55,7 @@ def token(algorithm: str = "ES256", key: Any = None, **claims: Any) -> str:
 
 
 @contextmanager
-def peer(answer: Answer) -> Iterator[str]:
+def peer(answer: Told) -> Iterator[str]:
     """A server that answers every form so, and its keys at /jwks."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -89,7 +97,12 @@ def look(name: str, status: int = 200, **body: Any) -> None:
     [
         (ISSUANCE_JWT, 200, {"access_token": token()}),
         (ISSUANCE_OPAQUE, 200, {"access_token": "c29tZXRoaW5n"}),
+        (ISSUANCE_ASSERTION, 200, {"access_token": token()}),
         (INTROSPECTION, 200, {"active": True}),
+        (INTROSPECTION_COLD, 200, {"active": True}),
+        (INTROSPECTION_UNKNOWN, 200, {"active": False}),
+        (INTROSPECTION_REVOKED, 200, {"active": False}),
+        (REVOCATION, 200, {}),
         (REFUSAL, 401, {"error": "invalid_client"}),
     ],
 )
@@ -108,7 +121,13 @@ def test_an_answer_that_is_what_the_case_says_passes(name: str, status: int, bod
         (ISSUANCE_JWT, 200, {"access_token": "c29tZXRoaW5n"}),
         (ISSUANCE_JWT, 400, {"access_token": token()}),
         (ISSUANCE_OPAQUE, 200, {"access_token": token()}),
+        (ISSUANCE_ASSERTION, 200, {"access_token": token("RS256")}),
         (INTROSPECTION, 200, {"active": False}),
+        (INTROSPECTION_COLD, 200, {"active": False}),
+        (INTROSPECTION_UNKNOWN, 200, {"active": True}),
+        (INTROSPECTION_REVOKED, 200, {"active": True}),
+        (INTROSPECTION_REVOKED, 401, {"error": "invalid_client"}),
+        (REVOCATION, 400, {"error": "unsupported_token_type"}),
         (REFUSAL, 401, {"error": "invalid_grant"}),
         (REFUSAL, 400, {"error": "invalid_client"}),
     ],
@@ -152,3 +171,57 @@ def test_what_a_gateway_is_answered_is_looked_at() -> None:
         check(case, f"{url}/jwks")
         with pytest.raises(AssertionError):
             check(case._replace(good=204), f"{url}/jwks")
+
+
+def test_what_is_good_once_is_taken_from_the_file(tmp_path: Path) -> None:
+    """The run gets what was not used yet."""
+    forms = tmp_path / "forms"
+    forms.write_text("token=a\ntoken=b\ntoken=c")
+    with peer(lambda form: (200 if form == "token=a" else 400, {})) as url:
+        check(Case(REVOCATION, url, ("worker", "secret"), forms, once=True), f"{url}/jwks")
+    assert forms.read_text().splitlines() == ["token=b", "token=c"]
+
+
+def test_every_part_of_a_mix_is_looked_at() -> None:
+    """Not the first alone."""
+    with peer(lambda _: (200, {"active": True})) as url:
+        good = Case(INTROSPECTION, url, ("api", "secret"), "token=a")
+        check(Mixed("mixed", ((1, good), (2, good))), f"{url}/jwks")
+        with pytest.raises(AssertionError):
+            check(Mixed("mixed", ((1, good), (2, good._replace(name=INTROSPECTION_REVOKED)))), f"{url}/jwks")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({}, None),
+        ({"id_token": token("RS256", aud="web-app")}, jwt.PyJWTError),
+        ({"id_token": token(aud="another-app")}, jwt.PyJWTError),
+        ({"access_token": token(scope="")}, AssertionError),
+        ({"location": "http://127.0.0.1:9/callback?error=access_denied"}, KeyError),
+        ({"location": "http://elsewhere.example/?code=c"}, AssertionError),
+    ],
+)
+def test_a_code_is_exchanged_for_both_tokens(
+    changes: dict[str, str], error: type[Exception] | None, tmp_path: Path
+) -> None:
+    """With the cookies, the verifier and the client of the case."""
+    told = {"access_token": token(), "id_token": token(aud="web-app")} | changes
+    location = told.pop("location", "http://127.0.0.1:9/callback?code=c&state=1")
+
+    def answer(asked: Asked) -> Answer:
+        if asked.path == "/jwks":
+            return Answer(body=_KEYS)
+        if asked.path.startswith("/authorize"):
+            assert (asked.path, asked.headers["cookie"]) == ("/authorize?a=b&state=1", "session=s")
+            return Answer(303, location=location)
+        form = {name: values[0] for name, values in parse_qs(asked.body).items()}
+        assert (form["code"], form["code_verifier"], form["redirect_uri"]) == ("c", "v", "http://127.0.0.1:9/callback")
+        return Answer(body=told)
+
+    lines = tmp_path / "flows"
+    lines.write_text("/authorize?a=b\tsession=s\tv")
+    with answering(answer) as server, pytest.raises(error) if error else nullcontext():
+        login = ("web-app", "secret")
+        case = Case(CODE_FLOW, f"{server.url}/authorize", login, lines, 303, exchange="/token")
+        check(case._replace(redirect_uri="http://127.0.0.1:9/callback"), f"{server.url}/jwks")

@@ -11,7 +11,7 @@ from benchmarks import report
 
 def measured(rate: float) -> dict[str, Any]:
     """One round."""
-    return {"rate": rate, "p99_ms": 12.34}
+    return {"rate": rate, "p50_ms": 1.25, "p99_ms": 12.34}
 
 
 RESULT: dict[str, Any] = {
@@ -27,7 +27,26 @@ RESULT: dict[str, Any] = {
             "ours": [measured(9_000.0), measured(10_000.0), measured(11_000.0)],
             "theirs": [measured(4_500.0), measured(2_500.0), measured(5_500.0)],
             "ratios": [2.0, 4.0, 2.0],
-        }
+            "half": False,
+        },
+        {
+            "case": "issuance",
+            "peer": "node & co",
+            "beside": "issuance",
+            "ours": [measured(500.0)],
+            "theirs": [measured(250.0)],
+            "ratios": [2.0],
+            "half": True,
+        },
+        {
+            "case": "introspection, cold",
+            "peer": "",
+            "beside": "",
+            "ours": [measured(700.0)],
+            "theirs": [],
+            "ratios": [],
+            "half": False,
+        },
     ],
 }
 
@@ -41,12 +60,24 @@ def test_a_case_is_a_row_with_its_ratio_and_its_spread() -> None:
     assert "- **other** was passed over: it cannot be had here" in text
 
 
+def test_a_case_that_no_peer_has_is_a_row_of_its_own() -> None:
+    """With what it did, and nothing beside it."""
+    assert "| introspection, cold | alone | 700 | | | 12.3 | |" in report.table(RESULT).splitlines()
+
+
+def test_half_load_is_told_apart() -> None:
+    """With what was asked of each side, and its times; the row is not among those of full load."""
+    full, _, half = report.table(RESULT).partition("At half load:")
+    assert "| issuance | node & co | 500 | 250 | 1.2 | 12.3 | 1.2 | 12.3 |" in half.splitlines()
+    assert "issuance" not in full
+
+
 def test_the_picture_has_a_bar_for_each() -> None:
-    """It is well-formed whatever names there are, and the longest bar is the fastest."""
+    """It is well-formed whatever names there are, and the longest bar is the fastest; half load is not in it."""
     drawn = ET.fromstring(report.picture(RESULT))  # noqa: S314 it is our own
     bars = drawn.findall("{http://www.w3.org/2000/svg}rect")[1:]
-    ours, theirs = (int(bar.attrib["width"]) for bar in bars)
-    assert ours > theirs > 0
+    ours, theirs, alone = (int(bar.attrib["width"]) for bar in bars)
+    assert ours > theirs > alone > 0
 
 
 def test_the_document_keeps_all_but_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +91,6 @@ def test_the_document_keeps_all_but_what_was_measured(tmp_path: Path, monkeypatc
         text = document.read_text()
         assert text.startswith("before\n")
         assert text.endswith("\nafter\n")
-        assert "old" not in text
+        assert "\nold\n" not in text
         assert text.count("/verify, hot") == 1
     assert picture.read_text().startswith("<svg")

@@ -1,5 +1,6 @@
 // node-oidc-provider as its documentation sets it up, for production, with all its state in memory.
-// Its configuration comes as one JSON file: port, secrets by client, resource, scope, callback, lifetime.
+// Its configuration comes as one JSON file: port, secrets by client, jwks of the client that signs, resource, scope,
+// callback, lifetime.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 
@@ -8,7 +9,7 @@ import { Provider } from 'oidc-provider';
 
 import { memory } from './memory.mjs';
 
-const { port, secrets, resource, scope, callback, lifetime } = JSON.parse(readFileSync(process.argv[2]));
+const { port, secrets, jwks, resource, scope, callback, lifetime } = JSON.parse(readFileSync(process.argv[2]));
 const ACCOUNT = 'zoe';
 const INTERACTION = '/interaction/';
 
@@ -32,6 +33,13 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   clients: [
     machine('worker', { grant_types: ['client_credentials'], scope }),
     machine('opaque-worker', { grant_types: ['client_credentials'], scope }),
+    machine('signing-worker', {
+      grant_types: ['client_credentials'],
+      scope,
+      token_endpoint_auth_method: 'private_key_jwt',
+      token_endpoint_auth_signing_alg: 'ES256',
+      jwks,
+    }),
     machine('users-api', { grant_types: [] }),
     machine('web-app', {
       grant_types: ['authorization_code', 'refresh_token'],
@@ -59,6 +67,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
       enabled: true,
       allowedPolicy: (ctx, client, token) => client.clientId === 'users-api' && token.aud === resource,
     },
+    revocation: { enabled: true },
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo: (ctx, indicator, client) => ({

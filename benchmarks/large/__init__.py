@@ -1,0 +1,1 @@
+"""Figures of size: a journal of millions of events."""
