@@ -162,6 +162,7 @@ def test_an_idle_connection_that_makes_room_is_not_waited_for(tmp_path: Path) ->
     context = self_signed(tmp_path / "tls", "127.0.0.1").context()
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    trusting.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which Python before 3.11.4 sets by itself
     limits = LIMITS._replace(per_source=2)
     with limited(limits, exempt=lambda _: False, tls=context) as server, ExitStack() as stack:
         idle = []
@@ -173,7 +174,7 @@ def test_an_idle_connection_that_makes_room_is_not_waited_for(tmp_path: Path) ->
                 pass
             idle.append(peer)
         for peer in idle[:-2]:
-            with pytest.raises(ssl.SSLEOFError):  # the end of the connection, where a goodbye would be an empty read
+            with pytest.raises(ssl.SSLError, match="EOF"):  # the connection's end: a goodbye would be an empty read
                 peer.recv(1)
         assert len(server.connections) == 2
 

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +196,8 @@ async def test_an_idle_connection_that_closes_is_no_failure() -> None:
         served += 1
         writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
         await writer.drain()
-        await reader.readuntil(b"\r\n\r\n{}")
+        with suppress(asyncio.IncompleteReadError):  # the last one is closed by the sender
+            await reader.readuntil(b"\r\n\r\n{}")
         writer.close()
 
     async with raw_server(one_answer) as url:
