@@ -19,7 +19,7 @@ def single(message: Parts, reply: str, after: int) -> bytes:
 
 def opening(message: Parts, reply: str, after: int) -> bytes:
     """The first message of a batch that is stored only if the stream then ends at `after`."""
-    return _frame(message, reply, f"{_member(reply)}1\r\n{_follows(after)}")
+    return _frame(message, reply, _member(reply, 1) + _follows(after))
 
 
 def rest(messages: Sequence[Parts], reply: str) -> bytes:
@@ -27,13 +27,8 @@ def rest(messages: Sequence[Parts], reply: str) -> bytes:
     if not messages:
         return b""
     *between, last = messages
-    member = _member(reply)
-    frames: list[bytes] = []
-    for number, (subject, lines, data) in enumerate(between, start=2):
-        head = f"{_HEADER_LINE}{lines}{member}{number}\r\n\r\n".encode()
-        size = len(head)
-        frames += (f"HPUB {subject} {size} {size + len(data)}\r\n".encode(), head, data, b"\r\n")
-    commit = f"{member}{len(messages) + 1}\r\nNats-Batch-Commit: 1\r\n"
+    frames = [_frame(message, "", _member(reply, number)) for number, message in enumerate(between, start=2)]
+    commit = f"{_member(reply, len(messages) + 1)}Nats-Batch-Commit: 1\r\n"
     return b"".join([*frames, _frame(last, reply, commit)])
 
 
@@ -41,14 +36,13 @@ def _follows(after: int) -> str:
     return f"Nats-Expected-Last-Sequence: {after}\r\n"
 
 
-def _member(reply: str) -> str:
-    """The lines of a message of the batch, up to its number in it."""
+def _member(reply: str, number: int) -> str:
     batch = reply.replace(".", "-").removeprefix("_INBOX-")
-    return f"Nats-Batch-Id: {batch}\r\nNats-Batch-Sequence: "
+    return f"Nats-Batch-Id: {batch}\r\nNats-Batch-Sequence: {number}\r\n"
 
 
 def _frame(message: Parts, reply: str, extra: str) -> bytes:
     subject, lines, data = message
     head = f"{_HEADER_LINE}{lines}{extra}\r\n".encode()
-    size = len(head)
-    return b"".join((f"HPUB {subject} {reply} {size} {size + len(data)}\r\n".encode(), head, data, b"\r\n"))
+    where = f"{subject} {reply}" if reply else subject
+    return b"HPUB %b %d %d\r\n%b%b\r\n" % (where.encode(), len(head), len(head) + len(data), head, data)

@@ -30,6 +30,7 @@ APP_ROLE = "tallystick_app"
 
 APPEND = "SELECT * FROM journal.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 _READ = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE position > $1 ORDER BY position LIMIT $2"  # noqa: S608 constant
+_READ_STREAMS = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE stream = ANY($1) ORDER BY stream, version"  # noqa: S608 constant
 _READ_ENTITIES = f"""
     SELECT {RECORDED_COLUMNS} FROM journal.events WHERE stream >= $1 AND position > $2 AND position <= $3
     ORDER BY position LIMIT $4
@@ -107,7 +108,7 @@ class PostgresJournal:
         self._connection: asyncpg.Connection[Any] | None = None
         self._append: Any = None
         self._pool: asyncpg.Pool[Any] | None = None
-        self._streams = StreamReads(self.fetch)
+        self._streams = StreamReads(self._read_streams)
         self._group = GroupCommit(self._commit, limit=limit, batch=batch, deadline=deadline)
 
     @property
@@ -181,6 +182,9 @@ class PostgresJournal:
                 return await self._streams.read(stream)
         except TimeoutError as error:
             raise JournalTimeout(_NO_ANSWER) from error
+
+    async def _read_streams(self, streams: list[UUID]) -> list[RecordedEvent]:
+        return [_recorded(row) for row in await self.fetch(_READ_STREAMS, streams)]
 
     async def read_entities(self) -> tuple[list[RecordedEvent], int]:
         """See the port. Each page has the deadline for itself, however many there are; the pages are of one moment,

@@ -190,8 +190,9 @@ class Relay:
             whole, room = batch, True
             if len(batch) < MANY:
                 whole, _ = await self._extended(leader, batch)
-            while room and len(batch) >= MANY and await _grows(leader, until - time.monotonic()):
-                whole, room = await self._extended(leader, whole)
+            else:
+                while room and await _grows(leader, until - time.monotonic()):
+                    whole, room = await self._extended(leader, whole)
             return whole[len(batch) :]
 
         self._count(await stream.publish(batch, self.position, more if len(batch) < BATCH else None))

@@ -6,22 +6,21 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from itertools import islice
-from typing import Any
 from uuid import UUID
 
-from schema.envelope import RECORDED_COLUMNS, RecordedEvent
+from schema.envelope import RecordedEvent
 
-_READ = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE stream = ANY($1) ORDER BY stream, version"  # noqa: S608 constant
 _TOGETHER = 256
 
-Fetch = Callable[[str, list[UUID]], Awaitable[list[Any]]]
+ReadTogether = Callable[[list[UUID]], Awaitable[list[RecordedEvent]]]
+"""Reads all events of some streams, each stream's in version order. Raises JournalUnavailable."""
 
 
 class StreamReads:
     """One query at a time; who asks while one is under way shares the next."""
 
-    def __init__(self, fetch: Fetch) -> None:
-        self._fetch = fetch
+    def __init__(self, read_together: ReadTogether) -> None:
+        self._read_together = read_together
         self._waiting: dict[UUID, asyncio.Future[list[RecordedEvent]]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -38,17 +37,14 @@ class StreamReads:
         while self._waiting:
             asked = {stream: self._waiting.pop(stream) for stream in list(islice(self._waiting, _TOGETHER))}
             try:
-                found = await self._read(list(asked))
+                recorded = await self._read_together(list(asked))
             except Exception as error:  # noqa: BLE001 whatever it is, nobody waits for it in vain
                 for answer in asked.values():
                     answer.set_exception(error)
                     answer.exception()  # seen, even when everyone who asked has given up
-            else:
-                for stream, answer in asked.items():
-                    answer.set_result(found[stream])
-
-    async def _read(self, wanted: list[UUID]) -> defaultdict[UUID, list[RecordedEvent]]:
-        found: defaultdict[UUID, list[RecordedEvent]] = defaultdict(list)
-        for row in await self._fetch(_READ, wanted):
-            found[row["stream"]].append(RecordedEvent(**dict(row)))
-        return found
+                continue
+            found: defaultdict[UUID, list[RecordedEvent]] = defaultdict(list)
+            for event in recorded:
+                found[event.stream].append(event)
+            for stream, answer in asked.items():
+                answer.set_result(found[stream])

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from schema.envelope import RecordedEvent
 from schema.streams import new_stream
 from service.journal import streams
 from service.journal.port import JournalUnavailable
@@ -24,7 +25,7 @@ class Table:
         self.let = asyncio.Event()
         self.fails = False
 
-    async def fetch(self, _: str, wanted: list[UUID]) -> list[Any]:
+    async def read(self, wanted: list[UUID]) -> list[RecordedEvent]:
         """As the journal does: the rows there are when the query begins."""
         self.asked.append(set(wanted))
         found = [self._row(stream, version + 1) for stream in wanted for version in range(self.rows.get(stream, 0))]
@@ -35,9 +36,15 @@ class Table:
         return found
 
     @staticmethod
-    def _row(stream: UUID, version: int) -> dict[str, Any]:
-        known = {"position": version, "recorded_at": dt.datetime.now(dt.UTC), "type": "client.enabled", "client": None}
-        return known | {"stream": stream, "version": version, "data": "{}", "actor": "x", "source": None, "trace": None}
+    def _row(stream: UUID, version: int) -> RecordedEvent:
+        known: dict[str, Any] = {
+            "position": version,
+            "recorded_at": dt.datetime.now(dt.UTC),
+            "type": "client.enabled",
+            "client": None,
+        }
+        known |= {"stream": stream, "version": version, "data": "{}", "actor": "x", "source": None, "trace": None}
+        return RecordedEvent(**known)
 
 
 async def asking(reads: StreamReads, *wanted: UUID) -> list[asyncio.Task[Any]]:
@@ -52,7 +59,7 @@ async def test_what_is_asked_while_a_query_runs_shares_the_next() -> None:
     """One query, then one for all others; two who ask for one stream ask once."""
     table, ids = Table(), [new_stream() for _ in range(20)]
     table.rows = {stream: number % 4 for number, stream in enumerate(ids)}
-    reads = StreamReads(table.fetch)
+    reads = StreamReads(table.read)
     first = await asking(reads, ids[0])
     rest = await asking(reads, *ids[1:], ids[7])
     table.let.set()
@@ -68,7 +75,7 @@ async def test_who_asks_gets_what_was_committed_before_it_asked() -> None:
     """A query under way for the same stream is not waited for instead."""
     table, stream = Table(), new_stream()
     table.rows[stream] = 1
-    reads = StreamReads(table.fetch)
+    reads = StreamReads(table.read)
     (before,) = await asking(reads, stream)
     table.rows[stream] = 2
     (after,) = await asking(reads, stream)
@@ -81,7 +88,7 @@ async def test_a_query_takes_no_more_than_so_many(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(streams, "_TOGETHER", 3)
     table, ids = Table(), [new_stream() for _ in range(8)]
     table.let.set()
-    await asyncio.gather(*await asking(StreamReads(table.fetch), *ids))
+    await asyncio.gather(*await asking(StreamReads(table.read), *ids))
     assert [len(wanted) for wanted in table.asked] == [3, 3, 2]
 
 
@@ -90,8 +97,8 @@ async def test_a_failure_that_nobody_foresaw_is_told(monkeypatch: pytest.MonkeyP
     table, stream = Table(), new_stream()
     table.rows[stream] = 1
     table.let.set()
-    reads = StreamReads(table.fetch)
-    monkeypatch.setattr(Table, "_row", lambda *_: {"stream": stream})
+    reads = StreamReads(table.read)
+    monkeypatch.setattr(Table, "_row", lambda *_: RecordedEvent())  # type: ignore[call-arg]  # that is the failure
     with pytest.raises(TypeError):
         await reads.read(stream)
     monkeypatch.undo()
@@ -102,7 +109,7 @@ async def test_a_failure_is_for_those_who_shared_it() -> None:
     """Who asks next is answered; who gave up keeps nobody from an answer."""
     table, stream, other = Table(), new_stream(), new_stream()
     table.rows = {stream: 1, other: 2}
-    reads = StreamReads(table.fetch)
+    reads = StreamReads(table.read)
     table.fails = True
     failing = await asking(reads, stream, stream)
     table.fails = False
