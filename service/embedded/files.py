@@ -13,12 +13,18 @@ from service.embedded.errors import EmbeddedError
 LOG_LIMIT = 16 * 1024 * 1024
 LOG_KEPT = 1024 * 1024
 LITTLE_SPACE = 64 * 1024 * 1024
+OPEN_TO_GROUP = 0o710
+"""The mode of a private directory that the PostgreSQL account's own group may traverse, and not list."""
 
 
-def make_private_dir(path: Path, mode: int = 0o700) -> None:
-    """Make `path` if it is missing, and give it `mode` in any case. Raises OSError."""
-    path.mkdir(mode=mode, exist_ok=True)
-    path.chmod(mode)
+def make_private_dir(path: Path) -> None:
+    """Make `path` (0700) if it is missing, and close it to others if it is not private. Raises OSError.
+
+    One that is OPEN_TO_GROUP stays so all the time: a server that is still ending removes its files through it.
+    """
+    path.mkdir(mode=0o700, exist_ok=True)
+    if path.stat().st_mode & 0o777 != OPEN_TO_GROUP:
+        path.chmod(0o700)
 
 
 def write_private(path: Path, content: str) -> None:

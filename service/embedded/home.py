@@ -25,7 +25,6 @@ import msgspec
 from service.embedded.errors import EmbeddedError
 from service.embedded.files import make_private_dir, told, write_private
 
-OPEN_TO_GROUP = 0o710
 OURS = ("lock", "secrets.json", "master.key", "secrets")
 
 
@@ -108,8 +107,7 @@ class Home:
                 raise EmbeddedError(f"{self.path} is a file; the home must be a directory")
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._refuse_foreign()
-            if self.path.stat().st_mode & 0o777 != OPEN_TO_GROUP:
-                self.path.chmod(0o700)
+            make_private_dir(self.path)
 
     def _refuse_foreign(self) -> None:
         owner = self.path.stat().st_uid

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from service.embedded.account import Account, postgres_account
 from service.embedded.errors import EmbeddedError
-from service.embedded.files import make_private_dir, write_private
-from service.embedded.home import OPEN_TO_GROUP, Home
+from service.embedded.files import OPEN_TO_GROUP, make_private_dir, write_private
+from service.embedded.home import Home
 from service.embedded.process import Command
 
 MAJOR = "18"

@@ -38,6 +38,17 @@ def test_an_existing_empty_directory_becomes_private(home: Path) -> None:
         assert _mode(home) == 0o700
 
 
+def test_what_postgresql_traverses_stays_open_to_it(home: Path) -> None:
+    """A start does not shut out the PostgreSQL of a killed run: it is still ending, and removes its lock files."""
+    with Home(home).lock():
+        pass
+    for directory in (home, home / "run"):
+        directory.chmod(0o710)
+    (home / "log").chmod(0o755)
+    with Home(home).lock():
+        assert [_mode(home), _mode(home / "run"), _mode(home / "log")] == [0o710, 0o710, 0o700]
+
+
 def test_secrets_are_made_once(home: Path) -> None:
     """A second run reads what the first generated; all of them differ, and none is shown."""
     with Home(home).lock() as first:
