@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import socket
 import uuid
@@ -192,12 +193,19 @@ async def run_worker(settings: Settings, listener: socket.socket) -> None:
     tls = TlsFiles.of(settings)
     connections = Connections.of(settings)
     async with open_worker(settings) as core:
+        _keep_from_collecting()
         aftermath = asyncio.create_task(Aftermath(core).run(), name="sessions-aftermath")
         try:
             await serve(create_app(core), listener, tls=tls, connections=connections, on_stop=core.audit.close)
         finally:
             aftermath.cancel()
             await asyncio.gather(aftermath, return_exceptions=True)
+
+
+def _keep_from_collecting() -> None:
+    """What a start made stays: without this, each full collection looked at all of it, for 20 to 45 ms."""
+    gc.collect()
+    gc.freeze()
 
 
 async def ensure_master_key(settings: Settings) -> None:

@@ -158,6 +158,16 @@ class JournalContract:
             assert len(await all_events(journal)) == 2
             assert (await journal.append(request(once=b"key"))).first == 3
 
+    async def test_a_stream_begins_with_its_first_event(self, bench: Bench) -> None:
+        """A place behind others in a stream that nobody has begun is a conflict, also beside one who begins a stream."""
+        async with bench.open() as journal:
+            assert type(await outcome_of(journal.append(request(new_stream(), 1)))) is VersionConflict
+            outcomes = await asyncio.gather(
+                *(outcome_of(journal.append(request(new_stream(), expected))) for expected in (0, 2, 0))
+            )
+            assert [type(outcome) for outcome in outcomes] == [Appended, VersionConflict, Appended]
+            assert await journal.head() == 2
+
     async def test_a_conflict_is_one_callers_own(self, bench: Bench) -> None:
         """In one commit the requests that hold are committed, densely, whatever becomes of those beside them."""
         stream = new_stream()
