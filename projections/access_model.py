@@ -157,3 +157,8 @@ _HANDLERS: dict[type[events.Event], Callable[[AccessModel, Any], None]] = {
     events.ClientEnabled: AccessModel._client_enabled,
     events.ClientRemoved: AccessModel._client_removed,
 }
+
+NO_CHANGE = frozenset(name for name, kind in events.EVENT_TYPES.items() if kind not in _HANDLERS)
+"""The event types that change nothing in the model, such as those of accounts, of which there may be very many. A type
+that this version does not know is not among them.
+"""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -50,10 +50,10 @@ class Changes:
         self._actor = actor
         self._barrier = Barrier(journal.fetch)
 
-    async def read(self, *folds: Fold) -> None:
-        """Bring new folds to now. Raises ModelUnavailable."""
+    async def read(self, *folds: Fold, without: Collection[str] = ()) -> None:
+        """Bring new folds to now; events of the types `without` change nothing in them. Raises ModelUnavailable."""
         try:
-            recorded, _ = await self._journal.read_entities()
+            recorded, _ = await self._journal.read_entities(without)
         except (JournalError, asyncpg.PostgresError) as error:
             raise ModelUnavailable(str(error)) from error
         for event in recorded:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from projections.access_model import AccessModel, Client
+from projections.access_model import NO_CHANGE, AccessModel, Client
 from service.access.changes import Changes, derived_keys, open_changes
 from service.access.check import plan_document
 from service.access.difference import difference
@@ -42,7 +42,7 @@ class AccessStore:
     async def model(self) -> AccessModel:
         """The access model as of now. Raises ModelUnavailable."""
         model = AccessModel()
-        await self._changes.read(model)
+        await self._changes.read(model, without=NO_CHANGE)
         return model
 
     async def change(

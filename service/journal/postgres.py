@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -32,8 +32,9 @@ APPEND = "SELECT * FROM journal.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 
 _READ = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE position > $1 ORDER BY position LIMIT $2"  # noqa: S608 constant
 _READ_STREAMS = f"SELECT {RECORDED_COLUMNS} FROM journal.events WHERE stream = ANY($1) ORDER BY stream, version"  # noqa: S608 constant
 _READ_ENTITIES = f"""
-    SELECT {RECORDED_COLUMNS} FROM journal.events WHERE stream >= $1 AND position > $2 AND position <= $3
-    ORDER BY position LIMIT $4
+    SELECT {RECORDED_COLUMNS} FROM journal.events
+    WHERE stream >= $1 AND position > $2 AND position <= $3 AND type <> ALL ($4)
+    ORDER BY position LIMIT $5
 """  # noqa: S608 constant
 _HEAD = "SELECT position FROM journal.head"
 
@@ -186,13 +187,13 @@ class PostgresJournal:
     async def _read_streams(self, streams: list[UUID]) -> list[RecordedEvent]:
         return [_recorded(row) for row in await self.fetch(_READ_STREAMS, streams)]
 
-    async def read_entities(self) -> tuple[list[RecordedEvent], int]:
-        """See the port. Each page has the deadline for itself, however many there are; the pages are of one moment,
-        because all up to the head is committed.
+    async def read_entities(self, without: Collection[str] = ()) -> tuple[list[RecordedEvent], int]:
+        """See the port; events of the types `without` are left out. Each page has the deadline for itself, however many
+        there are; the pages are of one moment, because all up to the head is committed.
         """
         head, recorded = await self.head(), list[RecordedEvent]()
-        after = 0
-        while page := await self.fetch(_READ_ENTITIES, ENTITY_STREAMS_FROM, after, head, _PAGE):
+        after, types = 0, list(without)
+        while page := await self.fetch(_READ_ENTITIES, ENTITY_STREAMS_FROM, after, head, types, _PAGE):
             recorded += map(_recorded, page)
             after = recorded[-1].position
         return recorded, head

@@ -159,7 +159,7 @@ class JournalContract:
             assert (await journal.append(request(once=b"key"))).first == 3
 
     async def test_a_stream_begins_with_its_first_event(self, bench: Bench) -> None:
-        """A place behind others in a stream that nobody has begun is a conflict, also beside one who begins a stream."""
+        """A later place in a stream that nobody has begun is a conflict, also beside one who begins a stream."""
         async with bench.open() as journal:
             assert type(await outcome_of(journal.append(request(new_stream(), 1)))) is VersionConflict
             outcomes = await asyncio.gather(

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from projections.access_model import NO_CHANGE
 from projections.login_failures import LoginFailures
-from schema.events import LoginFailed
+from schema.events import EVENT_TYPES, AccountRegistered, LoginFailed
 from schema.streams import client_stream, new_stream
 from service.journal import postgres
 from service.journal.port import Append
@@ -36,6 +37,24 @@ async def test_long_lived_streams_are_read_page_by_page(database: Database, monk
         recorded, head = await journal.read_entities()
     assert ([event.position for event in recorded], head) == ([1, 3, 5, 7, 9], 10)
     assert pages == [1, 2, 2, 1, 0]
+
+
+async def test_what_no_one_needs_is_not_read(database: Database) -> None:
+    """Events of types that are left out do not come, whatever page they would be on."""
+    account = AccountRegistered(subject="00000000-0000-4000-8000-000000000000", name="mona")
+    async with open_journal(database.service_url) as journal:
+        await journal.append(Append(client_stream("a"), 0, (account,)))
+        await journal.append(request(client_stream("b")))
+        recorded, head = await journal.read_entities({account.TYPE})
+    assert ([event.position for event in recorded], head) == ([2], 2)
+
+
+def test_the_access_model_is_changed_by_what_it_is_made_of_alone() -> None:
+    """What is left out when the model is read: all that this version knows, but for its own."""
+    of_the_model = EVENT_TYPES.keys() - NO_CHANGE
+    assert {name.partition(".")[0] for name in of_the_model} == {"resource", "role", "client"}
+    assert {"role.granted", "role.withdrawn", "account.registered", "consent.granted"} <= NO_CHANGE
+    assert "client.renamed" not in NO_CHANGE
 
 
 async def test_only_recent_login_failures_are_looked_at(database: Database) -> None:
