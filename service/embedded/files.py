@@ -17,13 +17,14 @@ OPEN_TO_GROUP = 0o710
 """The mode of a private directory that the PostgreSQL account's own group may traverse, and not list."""
 
 
-def make_private_dir(path: Path) -> None:
-    """Make `path` (0700) if it is missing, and close it to others if it is not private. Raises OSError.
+def make_private_dir(path: Path, *, traversed: bool = False) -> None:
+    """Make `path` if it is missing, and give it 0700 in any case. Raises OSError.
 
-    One that is OPEN_TO_GROUP stays so all the time: a server that is still ending removes its files through it.
+    One that PostgreSQL's account has to get through is `traversed`: where it is OPEN_TO_GROUP it stays so all the time,
+    because a server that is still ending removes its files through it.
     """
     path.mkdir(mode=0o700, exist_ok=True)
-    if path.stat().st_mode & 0o777 != OPEN_TO_GROUP:
+    if not (traversed and path.stat().st_mode & 0o777 == OPEN_TO_GROUP):
         path.chmod(0o700)
 
 

@@ -72,8 +72,9 @@ class Home:
         descriptor = self._take_lock()
         try:
             with _explained(self.path):
-                for directory in (self.run_dir, self.log_dir, self.nats_dir):
-                    make_private_dir(directory)
+                make_private_dir(self.run_dir, traversed=True)
+                make_private_dir(self.log_dir)
+                make_private_dir(self.nats_dir)
             yield self._secrets()
         finally:
             os.close(descriptor)
@@ -107,7 +108,7 @@ class Home:
                 raise EmbeddedError(f"{self.path} is a file; the home must be a directory")
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._refuse_foreign()
-            make_private_dir(self.path)
+            make_private_dir(self.path, traversed=True)
 
     def _refuse_foreign(self) -> None:
         owner = self.path.stat().st_uid

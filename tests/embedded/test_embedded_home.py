@@ -42,11 +42,11 @@ def test_what_postgresql_traverses_stays_open_to_it(home: Path) -> None:
     """A start does not shut out the PostgreSQL of a killed run: it is still ending, and removes its lock files."""
     with Home(home).lock():
         pass
-    for directory in (home, home / "run"):
+    directories = (home, home / "run", home / "log", home / "nats")
+    for directory in directories:
         directory.chmod(0o710)
-    (home / "log").chmod(0o755)
     with Home(home).lock():
-        assert [_mode(home), _mode(home / "run"), _mode(home / "log")] == [0o710, 0o710, 0o700]
+        assert [_mode(directory) for directory in directories] == [0o710, 0o710, 0o700, 0o700]
 
 
 def test_secrets_are_made_once(home: Path) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from projections.access_model import NO_CHANGE
 from projections.login_failures import LoginFailures
-from schema.events import EVENT_TYPES, AccountRegistered, LoginFailed
+from schema.events import AccountRegistered, LoginFailed
 from schema.streams import client_stream, new_stream
 from service.journal import postgres
 from service.journal.port import Append
@@ -47,14 +46,6 @@ async def test_what_no_one_needs_is_not_read(database: Database) -> None:
         await journal.append(request(client_stream("b")))
         recorded, head = await journal.read_entities({account.TYPE})
     assert ([event.position for event in recorded], head) == ([2], 2)
-
-
-def test_the_access_model_is_changed_by_what_it_is_made_of_alone() -> None:
-    """What is left out when the model is read: all that this version knows, but for its own."""
-    of_the_model = EVENT_TYPES.keys() - NO_CHANGE
-    assert {name.partition(".")[0] for name in of_the_model} == {"resource", "role", "client"}
-    assert {"role.granted", "role.withdrawn", "account.registered", "consent.granted"} <= NO_CHANGE
-    assert "client.renamed" not in NO_CHANGE
 
 
 async def test_only_recent_login_failures_are_looked_at(database: Database) -> None:

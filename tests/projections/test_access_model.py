@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.access_model import AccessModel, Secret
+from projections.access_model import NO_CHANGE, AccessModel, Secret
 from projections.state import WorkerState
 from schema import events
 from schema.envelope import Fact
@@ -165,3 +165,11 @@ def test_a_scope_that_a_role_had_stays_governed(taken_away: events.Event) -> Non
     writer.write(resource_stream(api), events.ResourceUpdated(uri=api, scopes={"read:users": "Read users"}))
     writer.write(resource_stream(api), events.ResourceUpdated(uri=api, scopes=scopes))
     assert set() == folded(writer.facts).governed
+
+
+def test_the_access_model_is_changed_by_what_it_is_made_of_alone() -> None:
+    """What is left out when the model is read: all that this version knows, but for its own."""
+    of_the_model = events.EVENT_TYPES.keys() - NO_CHANGE
+    assert {name.partition(".")[0] for name in of_the_model} == {"resource", "role", "client"}
+    assert {"role.granted", "role.withdrawn", "account.registered", "consent.granted"} <= NO_CHANGE
+    assert "client.renamed" not in NO_CHANGE
