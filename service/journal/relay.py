@@ -36,6 +36,8 @@ MANY = 32
 """A batch that begins with so many waits for more of them: what it costs the server hardly grows with its size."""
 GATHER = 0.02
 """Seconds that it waits at most, from its begin on."""
+SPACING = 0.02
+"""Seconds from reading what is new to reading it again, at least: each round wakes relay, server and all readers."""
 
 
 class Pace(NamedTuple):
@@ -167,6 +169,7 @@ class Relay:
         self._note("running", "")
         compare_at = time.monotonic() + self._pace.check
         while (remaining := compare_at - time.monotonic()) > 0:
+            again_at = time.monotonic() + SPACING
             leader.grown.clear()
             messages = await self._read(leader, self.position, PAGE)
             if messages:
@@ -175,6 +178,8 @@ class Relay:
                     self._count(await stream.publish(batch, self.position))
                 await self._publish_last(leader, stream, last)
             if len(messages) < PAGE:
+                if messages:
+                    await asyncio.sleep(again_at - time.monotonic())
                 await _grows(leader, remaining)
 
     async def _publish_last(self, leader: Leader, stream: Stream, batch: Sequence[Message]) -> None:

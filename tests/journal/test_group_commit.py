@@ -70,6 +70,48 @@ async def test_a_commit_waits_while_more_keep_coming(
     await group.stop()
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "sizes"), [(1, 1, [1, 1]), (2, 4, [2, 4]), (2, 3, [2])], ids=["alone", "a whole batch", "fewer"]
+)
+async def test_after_a_commit_of_several_the_next_has_its_time(
+    first: int, then: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests that come one after the other wait for nothing, nor do as many as a commit takes."""
+    monkeypatch.setattr(group_commit, "_SPACING", 3_600.0)
+    store = Store()
+    store.gate.set()
+    group = GroupCommit(store.commit, limit=100, batch=4, deadline=60)
+    group.start()
+    await asyncio.gather(*(group.submit(request()) for _ in range(first)))
+    callers = [asyncio.create_task(group.submit(request())) for _ in range(then)]
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert sizes == [len(each) for each in store.batches]
+    assert all(caller.done() for caller in callers) == (len(sizes) == 2)
+    for caller in callers:
+        caller.cancel()
+
+
+async def test_what_waits_for_its_time_is_committed_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted from the begin of the commit before."""
+    monkeypatch.setattr(group_commit, "_SPACING", 0.03)
+    begun: list[float] = []
+    store = Store()
+    store.gate.set()
+
+    async def commit(requests: Sequence[Append]) -> Sequence[Outcome]:
+        begun.append(asyncio.get_running_loop().time())
+        return await store.commit(requests)
+
+    group = GroupCommit(commit, limit=100, batch=4, deadline=60)
+    group.start()
+    await asyncio.gather(group.submit(request()), group.submit(request()))
+    await group.submit(request())
+    assert [len(each) for each in store.batches] == [2, 1]
+    assert begun[1] - begun[0] >= 0.029
+    await group.stop()
+
+
 @pytest.mark.parametrize("error", [JournalUnavailable("away"), RuntimeError("nobody foresaw this")])
 async def test_a_commit_that_raises_fails_its_batch_alone(error: Exception) -> None:
     """Whatever a commit raises, its callers are told that it failed, and the next commit is tried."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
@@ -178,6 +179,24 @@ async def test_what_a_large_batch_has_no_room_for_is_published_next(
     relay = relays.start(stream=Watched, pace=NEVER)
     await until(lambda: relay.position == MANY + 4)
     assert Watched.stored == [MANY + 1, 1, 1, 1]
+
+
+async def test_what_is_new_is_read_again_after_its_time(
+    journal: PostgresJournal, relays: Relays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a round has many events where they come fast. The first one waits for nothing."""
+    monkeypatch.setattr("service.journal.relay.SPACING", 1.0)
+    relay = relays.start(stream=Watched, pace=NEVER)
+    await until(lambda: relay.state == "running")
+    began = time.monotonic()
+    await append(journal, 1)
+    await until(lambda: relay.position == 2)
+    for _ in range(FEW):
+        await append(journal, 1)
+    assert relay.position == 2
+    await until(lambda: relay.position == 2 * FEW + 2)
+    assert time.monotonic() - began >= 1
+    assert Watched.stored == [1, 1, 2 * FEW]
 
 
 @WAYS
