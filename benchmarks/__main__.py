@@ -36,7 +36,7 @@ def main() -> int:
     given = _options()
     if not can_load():
         return 2
-    options = Options(**{name: getattr(given, name) for name in Options._fields if name != "only"}, only=given.only)
+    options = Options.of(given, given.only)
     chosen = [peer for peer in OTHERS if not given.beside or peer.name in given.beside]
     compared: list[Compared] = []
     passed_over: dict[str, str] = {}

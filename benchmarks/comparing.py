@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -33,6 +34,11 @@ class Options(NamedTuple):
     tokens: int
     uses: int
     only: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, given: argparse.Namespace, only: Collection[str]) -> Options:
+        """As a command line has them."""
+        return cls(**{name: getattr(given, name) for name in cls._fields if name != "only"}, only=tuple(only))
 
     def wants(self, case: str) -> bool:
         """Whether it is to be measured."""
@@ -78,7 +84,7 @@ class Side(NamedTuple):
 
 def compare(ours: Tallystick, peer: Peer, options: Options) -> Iterator[Compared]:
     """Every case that the peer has a counterpart of."""
-    our, their = _sides(ours, options), _sides(peer, options)
+    our, their = sides_of(ours, options), sides_of(peer, options)
     for name, side in our.items():
         beside = name if name in their else BESIDE.get(name, "")
         if options.wants(name) and beside in their:
@@ -87,12 +93,12 @@ def compare(ours: Tallystick, peer: Peer, options: Options) -> Iterator[Compared
 
 def alone(ours: Tallystick, measured: set[str], options: Options) -> Iterator[Compared]:
     """Every case that was not measured yet."""
-    for name, side in _sides(ours, options).items():
+    for name, side in sides_of(ours, options).items():
         if options.wants(name) and name not in measured:
             yield from _measured("", name, "", (side,), options)
 
 
-def _sides(subject: Tallystick | Peer, options: Options) -> dict[str, Side]:
+def sides_of(subject: Tallystick | Peer, options: Options) -> dict[str, Side]:
     """By case. What a round uses up is made anew for each."""
     to_use = Round(options.uses, options.connections)
     sides = {case.name: Side(subject, partial(_same, case)) for case in subject.cases(options.tokens)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import secrets
 from base64 import urlsafe_b64encode
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -20,8 +21,10 @@ _NAME = "zoe"
 
 
 def add_person(product: Product) -> None:
-    """The account that gives the grants."""
-    product.cli("account", "add", _NAME, "--password-stdin", stdin=PASSWORD)
+    """The account that gives the grants, where there is none yet."""
+    accounts = json.loads(product.cli("account", "list", "--json").stdout)
+    if not any(account["name"] == _NAME for account in accounts):
+        product.cli("account", "add", _NAME, "--password-stdin", stdin=PASSWORD)
 
 
 def refresh_tokens(product: Product, number: int) -> list[str]:

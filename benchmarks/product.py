@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -38,34 +39,39 @@ _NEEDS = urlencode({"audience": USERS, "scope": SCOPE})
 
 
 class Tallystick:
-    """The whole product with one worker: as `tallystick up` starts it, but for the limits of one source's rate."""
+    """The whole product: as `tallystick up` starts it, but for the limits of one source's rate."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
 
     def start(self, folder: Path, core: str) -> None:
-        """With an empty journal, an account, and a client that signs its assertions."""
-        self._core = core
-        self._stack = ExitStack()
-        self.product: Product = self._stack.enter_context(running_product())
-        pin(self.product, core)
-        add_person(self.product)
-        self._signer = Signer()
+        """With one worker and an empty journal."""
+        self.ask(self._stack.enter_context(running_product()), folder, core)
+
+    def ask(self, product: Product, folder: Path, core: str) -> None:
+        """One that runs already; it gets an account, and a client that signs its assertions. Files lie in `folder`."""
+        self.product, self._core = product, core
+        pin(product, core)
+        add_person(product)
+        self._signer = Signer(f"{SIGNING_WORKER}-{secrets.token_hex(4)}")
         jwks = folder / "jwks.json"
         jwks.write_text(json.dumps(self._signer.jwks))
         asks = ["--grant", "client_credentials", "--scope", SCOPE, "--resource", USERS]
         proves = ["--auth-method", "private_key_jwt", "--jwks", str(jwks)]
-        self.product.cli("client", "add", SIGNING_WORKER, *asks, *proves)
+        self.product.cli("client", "add", self._signer.client, *asks, *proves)
         endpoints = f"{self.product.url}/oauth2"
-        secrets = {name: self.product.secret(name) for name in NAMES}
+        known = {name: self.product.secret(name) for name in NAMES}
         self._clients = Clients(
             f"{endpoints}/token",
             f"{endpoints}/introspect",
             folder,
-            secrets,
+            known,
             USERS,
             revocation=f"{endpoints}/revoke",
         )
 
     def stop(self) -> None:
-        """Its data go with it."""
+        """The one that was started; its data go with it."""
         self._stack.close()
 
     def keys(self) -> str:

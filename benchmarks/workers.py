@@ -13,30 +13,26 @@ import argparse
 import resource
 import statistics
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from benchmarks.large.asking import INTROSPECTION, ISSUANCE, ROTATION, VERIFY, Asking
-from benchmarks.load import Case, measure
-from benchmarks.people import add_person
+from benchmarks.comparing import Options, sides_of
+from benchmarks.comparing import Side as Asked
+from benchmarks.load import measure
+from benchmarks.product import Tallystick
 from benchmarks.programs import can_load
-from benchmarks.stack import cpu_seconds, pin
+from benchmarks.stack import cpu_seconds
 from tests.product import Product, running_product
-
-CASES = (ISSUANCE, INTROSPECTION, VERIFY, ROTATION)
 
 
 class Side(NamedTuple):
-    """A product with so many workers on some cores, what it is asked, and the cores of the load."""
+    """A product, the cores of the load, and what it is asked, by case."""
 
     product: Product
-    workers: int
-    cores: str
     load_cores: str
-    makers: dict[str, Callable[[], Case]]
+    asked: dict[str, Asked]
 
 
 class Run(NamedTuple):
@@ -55,11 +51,12 @@ def main() -> int:
     one_core, _, _ = options.cores.partition(",")
     with ExitStack() as stack:
         apart = options.load_core or "1"
+        load = Options.of(options, options.only)
         sides = [
-            _side(stack, 1, one_core, apart, options.tokens),
-            _side(stack, options.workers, options.cores, options.load_core or options.cores, options.tokens),
+            _side(stack, 1, one_core, apart, load),
+            _side(stack, options.workers, options.cores, options.load_core or options.cores, load),
         ]
-        for name in options.only or CASES:
+        for name in filter(load.wants, sides[0].asked):
             runs: tuple[list[Run], list[Run]] = ([], [])
             for counted in (False, *[True] * options.rounds):
                 for found, side in zip(runs, sides, strict=True):
@@ -84,22 +81,23 @@ def told(name: str, workers: int, one: list[Run], more: list[Run]) -> str:
     )
 
 
-def _side(stack: ExitStack, workers: int, cores: str, load_cores: str, tokens: int) -> Side:
+def _side(stack: ExitStack, workers: int, cores: str, load_cores: str, load: Options) -> Side:
     product = stack.enter_context(running_product(workers=workers))
-    pin(product, cores)
-    add_person(product)
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="tallystick-bench-")))
-    return Side(product, workers, cores, load_cores, Asking(product, folder, tokens).makers())
+    subject = Tallystick()
+    subject.ask(product, folder, cores)
+    return Side(product, load_cores, sides_of(subject, load))
 
 
 def _run(side: Side, name: str, options: argparse.Namespace) -> Run:
-    case = side.makers[name]()
+    case = side.asked[name].make()
     before, wrk = cpu_seconds(side.product), _children_seconds()
     measured = measure(case, options.seconds, options.connections, side.load_cores)
     spent = sum(cpu_seconds(side.product).values()) - sum(before.values())
-    load = (_children_seconds() - wrk) / options.seconds
+    seconds = measured.answers / measured.rate
+    load = (_children_seconds() - wrk) / seconds
     assert not measured.bad, measured
-    return Run(measured.rate, spent / (measured.rate * options.seconds), load)
+    return Run(measured.rate, spent / measured.answers, load)
 
 
 def _children_seconds() -> float:
@@ -112,10 +110,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="beside one (2)")
     parser.add_argument("--cores", default="0,1", help="of the stack with more workers; one has the first (0,1)")
     parser.add_argument("--load-core", help="of wrk, where it has one for itself; else it shares those of the stack")
-    parser.add_argument("--only", action="append", choices=CASES, help="a case; may be repeated")
+    parser.add_argument(
+        "--only", action="append", default=[], help="only cases with this in their name; may be repeated"
+    )
     parser.add_argument("--seconds", type=int, default=6, help="of each round (6)")
+    parser.add_argument("--warm", type=int, default=6, help="seconds before the first round (6)")
     parser.add_argument("--connections", type=int, default=64, help="at once (64)")
     parser.add_argument("--rounds", type=int, default=4, help="of each case, in turn (4)")
+    parser.add_argument("--uses", type=int, default=5_000, help="that a round of what is used up has at most (5000)")
     parser.add_argument("--tokens", type=int, default=2_000, help="that are introspected in turn (2000)")
     return parser.parse_args()
 

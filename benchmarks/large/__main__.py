@@ -2,8 +2,8 @@
 
 A home's journal is filled with a mix of events as a service of many clients and people has it, told over a day; then
 `tallystick up` runs on it: the relay publishes all of it, projections and anomaly rules fold it. Then starts are
-measured, and the rates of four cases, beside those of a product with an empty journal, in turn on one core (the load on
-the other); the usage figures are rebuilt; at the end `tallystick audit check` has to be clean.
+measured, and the rates of each case of `make bench`, beside those of a product with an empty journal, in turn on one
+core (the load on the other); the usage figures are rebuilt; at the end `tallystick audit check` has to be clean.
 
 A journal of ten million takes 20 GB of the disk and, on two cores, the better part of two hours; with `--home` a filled
 home is kept, and used again.
@@ -22,10 +22,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.comparing import Options
 from benchmarks.holding import held
 from benchmarks.large.catching_up import FOLLOWING, Pace, catch_up, check, rebuild
 from benchmarks.large.filling import Filling, fill
-from benchmarks.large.rates import Load, compare
+from benchmarks.large.rates import compare
 from benchmarks.large.start_up import StartUp, measure_start_up
 from benchmarks.programs import can_load
 from tests.product import Product, running_product
@@ -73,9 +74,9 @@ def _measured(long: Product, events: int, options: argparse.Namespace) -> dict[s
                 _say(_of_starts(name, starts))
                 found["starts"][name] = starts._asdict()
         if "rates" in wanted:
-            load = Load(options.seconds, options.connections, options.rounds, 2_000)
+            load = Options.of(options, options.case)
             with held(long, *options.hold), held(empty, *options.hold):
-                for beside in compare(long, empty, load):
+                for beside in compare(long, empty, load, _say, restarts=not options.hold):
                     _say(str(beside))
                     found["rates"].append({"case": beside.case, "ratio": beside.ratio, "costs": beside.costs})
     if "rebuild" in wanted:
@@ -133,11 +134,21 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--home", type=Path, help="kept, and used again; another account must be able to reach it")
     parser.add_argument("--only", action="append", choices=STEPS, help="a step; may be repeated")
     parser.add_argument(
-        "--hold", action="append", default=[], choices=FOLLOWING, help="a role not to wait for, and to hold still"
+        "--hold",
+        action="append",
+        default=[],
+        choices=FOLLOWING,
+        help="a role not to wait for, and to hold still; without cold introspection, for which all is restarted",
     )
     parser.add_argument("--seconds", type=int, default=6, help="of each round (6)")
+    parser.add_argument("--warm", type=int, default=3, help="seconds before the first round (3)")
+    parser.add_argument("--tokens", type=int, default=2_000, help="that are asked about in turn (2000)")
     parser.add_argument("--connections", type=int, default=64, help="at once (64)")
     parser.add_argument("--rounds", type=int, default=4, help="of each case, and starts (4)")
+    parser.add_argument("--uses", type=int, default=5_000, help="that a round of what is used up has at most (5000)")
+    parser.add_argument(
+        "--case", action="append", default=[], help="only cases with this in their name; may be repeated"
+    )
     parser.add_argument("--json", type=Path, help="write all that was measured there")
     return parser.parse_args()
 

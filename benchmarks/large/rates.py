@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from benchmarks.large.asking import Asking
+import psycopg
+
+from benchmarks.comparing import Options, Side, sides_of
 from benchmarks.load import LOAD_CORE, Measured, measure
-from benchmarks.people import add_person
-from benchmarks.stack import cpu_seconds, pin
+from benchmarks.peers.checking import check
+from benchmarks.peers.peer import INTROSPECTION_COLD, ISSUANCE_JWT
+from benchmarks.product import Tallystick
+from benchmarks.stack import cpu_seconds
 from tests.product import Product
 
 CORE = "0"
-NAME = "zoe"
-"""Of the account that `add_person` makes."""
-
-
-class Load(NamedTuple):
-    """How it is asked: `seconds` of each round, `connections` at once, so many `rounds`, and `tokens` in turn."""
-
-    seconds: int
-    connections: int
-    rounds: int
-    tokens: int
+_FEW_IMAGES, _ROUNDS = 0.02, 40
+"""So many full page images for a token are few; rounds of issuance after which there are few, at most."""
 
 
 class Beside(NamedTuple):
-    """One case on both journals, by round; `costs` are CPU seconds of each whole stack for an answer of all rounds."""
+    """One case on both journals, by round; `costs` are CPU microseconds of each whole stack for an answer, by role."""
 
     case: str
     long: list[Measured]
     empty: list[Measured]
-    costs: tuple[float, float]
+    costs: tuple[dict[str, float], dict[str, float]]
 
     @property
     def ratios(self) -> list[float]:
@@ -51,46 +46,76 @@ class Beside(NamedTuple):
     def __str__(self) -> str:
         long, empty = (statistics.median(each.rate for each in side) for side in (self.long, self.empty))
         p99 = [statistics.median(each.p99_ms for each in side) for side in (self.long, self.empty)]
+        sums = [sum(roles.values()) for roles in self.costs]
         return (
-            f"{self.case:20} {long:7,.0f}/s beside {empty:7,.0f}/s   ratio {self.ratio:.2f} "
+            f"{self.case:26} {long:7,.0f}/s beside {empty:7,.0f}/s   ratio {self.ratio:.2f} "
             f"({min(self.ratios):.2f}…{max(self.ratios):.2f})   p99 {p99[0]:.1f} / {p99[1]:.1f} ms   "
-            f"CPU for an answer {self.costs[0] * 1e6:.0f} / {self.costs[1] * 1e6:.0f} µs"
+            f"CPU for an answer {sums[0]:.0f} / {sums[1]:.0f} µs: {self.costs[0]} / {self.costs[1]}"
         )
 
 
-def compare(long: Product, empty: Product, load: Load) -> Iterator[Beside]:
-    """Each case in turn, A B A B. Raises AssertionError for an answer that was not the expected one."""
+def compare(
+    long: Product, empty: Product, options: Options, say: Callable[[str], None], *, restarts: bool
+) -> Iterator[Beside]:
+    """Each case in turn, A B A B; without `restarts` not those that need one. Raises AssertionError for an answer that
+    was not the expected one.
+    """
     with ExitStack() as stack:
-        sides = []
+        asked = []
         for product in (long, empty):
-            pin(product, CORE)
-            if not has_person(product):
-                add_person(product)
             folder = stack.enter_context(TemporaryDirectory(prefix="tallystick-bench-"))
-            sides.append(Asking(product, Path(folder), load.tokens).makers())
+            asked.append(each := Tallystick())
+            each.ask(product, Path(folder), CORE)
+        _fill_pages(asked[0], options, say)
+        sides = [sides_of(each, options) for each in asked]
         for name in sides[0]:
-            measured: tuple[list[Measured], list[Measured]] = ([], [])
-            spent = [0.0, 0.0]
-            for counted in (False, *[True] * load.rounds):
-                for side, makers in enumerate(sides):
-                    case, before = makers[name](), cpu_of((long, empty)[side])
-                    answered = measure(case, load.seconds, load.connections, LOAD_CORE)
-                    spent[side] += counted * (cpu_of((long, empty)[side]) - before)
-                    assert not answered.bad, f"{answered.bad} answers of {name} were not the expected ones"
-                    measured[side].extend([answered] * counted)
-            costs = [
-                seconds / sum(each.rate * load.seconds for each in found)
-                for seconds, found in zip(spent, measured, strict=True)
-            ]
-            yield Beside(name, *measured, (costs[0], costs[1]))
+            if options.wants(name) and (restarts or name != INTROSPECTION_COLD):
+                yield _beside(name, asked, sides, options)
 
 
-def cpu_of(product: Product) -> float:
-    """CPU seconds that its whole stack spent so far."""
-    return sum(cpu_seconds(product).values())
+def _beside(name: str, asked: list[Tallystick], sides: list[dict[str, Side]], options: Options) -> Beside:
+    measured: tuple[list[Measured], list[Measured]] = ([], [])
+    spent: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+    for subject, side in zip(asked, sides, strict=True):
+        case = side[name].make()
+        check(case, subject.keys())
+        measure(case, options.warm, options.connections, LOAD_CORE)
+    for _ in range(options.rounds):
+        for subject, side, found, cpu in zip(asked, sides, measured, spent, strict=True):
+            case = side[name].make()
+            before = cpu_seconds(subject.product)
+            answered = measure(case, options.seconds, options.connections, LOAD_CORE)
+            assert not answered.bad, f"{answered.bad} answers of {name} were not the expected ones"
+            found.append(answered)
+            cpu.update({role: now - before.get(role, 0.0) for role, now in cpu_seconds(subject.product).items()})
+    long, empty = (_for_an_answer(*each) for each in zip(spent, measured, strict=True))
+    return Beside(name, *measured, (long, empty))
 
 
-def has_person(product: Product) -> bool:
-    """Whether an earlier run made the account."""
-    accounts = json.loads(product.cli("account", "list", "--json").stdout)
-    return any(account["name"] == NAME for account in accounts)
+def _for_an_answer(spent: Counter[str], measured: list[Measured]) -> dict[str, float]:
+    answers = sum(each.answers for each in measured)
+    return {role: round(seconds / answers * 1e6, 1) for role, seconds in sorted(spent.items()) if seconds > 0}
+
+
+def _fill_pages(asked: Tallystick, options: Options, say: Callable[[str], None]) -> None:
+    """Issue tokens until appends write hardly any full page images.
+
+    COPY leaves room at the end of most pages, and VACUUM makes it known: the first events that come then go there, each
+    into another page, whose image is written first. A journal that was appended to has no such room.
+    """
+    issuance = next(case for case in asked.cases(1) if case.name == ISSUANCE_JWT)
+    with psycopg.connect(asked.product.run_info()["owner_database_url"], autocommit=True) as owner:
+        for number in range(1, _ROUNDS + 1):
+            before = _images(owner)
+            answered = measure(issuance, options.seconds, options.connections, LOAD_CORE)
+            images = (_images(owner) - before) / answered.answers
+            say(f"round {number} of filling pages: {answered.rate:,.0f} tokens/s, {images:.2f} page images for each")
+            if images < _FEW_IMAGES:
+                break
+
+
+def _images(owner: psycopg.Connection[tuple[int]]) -> int:
+    """Full page images that were written to the WAL so far."""
+    row = owner.execute("SELECT wal_fpi FROM pg_stat_wal").fetchone()
+    assert row is not None
+    return row[0]

@@ -18,9 +18,10 @@ _KEY_ID = "es256"
 
 
 class Signer:
-    """The client's key, an ES256 one."""
+    """The key of a client, an ES256 one."""
 
-    def __init__(self) -> None:
+    def __init__(self, client: str = SIGNING_WORKER) -> None:
+        self.client = client
         self._key = ec.generate_private_key(ec.SECP256R1())
 
     @property
@@ -33,7 +34,7 @@ class Signer:
     def forms(self, audience: str, number: int) -> list[str]:
         """What proves who asks, as so many forms, each with an identifier (`jti`) of its own."""
         now = int(time.time())
-        claims = {"iss": SIGNING_WORKER, "sub": SIGNING_WORKER, "aud": audience, "iat": now, "exp": now + _SECONDS}
+        claims = {"iss": self.client, "sub": self.client, "aud": audience, "iat": now, "exp": now + _SECONDS}
         kind = urlencode({"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"})
         return [f"{kind}&client_assertion={self._signed({**claims, 'jti': uuid.uuid4().hex})}" for _ in range(number)]
 
