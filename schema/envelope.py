@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -52,6 +52,11 @@ class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     source: str | None
     trace: str | None
     recorded_at: dt.datetime
+
+    @classmethod
+    def from_row(cls, row: Any) -> RecordedEvent:
+        """What a SELECT of RECORDED_COLUMNS gave."""
+        return cls(**dict(row))
 
     def fact(self) -> Fact:
         """The decoded event at its place. Raises UnknownEventType or msgspec.DecodeError (poison)."""

@@ -118,7 +118,7 @@ class Ledger:
 
     async def page(self, after: int, limit: int) -> list[RecordedEvent]:
         """The events after a position, in order, at most `limit`."""
-        return [RecordedEvent(**dict(row)) for row in await self._ask(self._connection.fetch, _PAGE, after, limit)]
+        return [RecordedEvent.from_row(row) for row in await self._ask(self._connection.fetch, _PAGE, after, limit)]
 
     async def head(self) -> int:
         """The last position of the journal."""

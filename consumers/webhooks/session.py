@@ -101,14 +101,14 @@ class Session:
     async def registrations(self, after: int, upto: int) -> list[RecordedEvent]:
         """The events of webhooks themselves, after a position, up to another."""
         rows = await self._ask(self._connection.fetch, statements.REGISTRATIONS, after, upto)
-        return [_recorded(row) for row in rows]
+        return [RecordedEvent.from_row(row) for row in rows]
 
     async def read(self, webhook: Webhook, after: int, upto: int, limit: int) -> list[RecordedEvent]:
         """The events after a position, up to another, that a webhook wants: the first `limit` of them."""
         types = [_like(glob) for glob in webhook.types] or None
         wanted = (types, list(webhook.clients) or None)
         rows = await self._ask(self._connection.fetch, statements.READ, after, upto, *wanted, limit)
-        return [_recorded(row) for row in rows]
+        return [RecordedEvent.from_row(row) for row in rows]
 
     async def load(self, webhook: Webhook, limit: int) -> Loaded:
         """Where a webhook was left. One that is new, or has the name of one that was removed, starts afresh."""
@@ -209,10 +209,6 @@ def _progress(name: str) -> str:
 def _like(glob: str) -> str:
     """A shell glob of event types as a pattern of LIKE."""
     return glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("*", "%").replace("?", "_")
-
-
-def _recorded(row: Any) -> RecordedEvent:
-    return RecordedEvent(**dict(row))
 
 
 def _waiting(row: Any) -> Waiting:

@@ -74,12 +74,12 @@ def fold_found(recorded: Iterable[RecordedEvent]) -> list[Found]:
 
 async def read_found(journal: PostgresJournal) -> list[Found]:
     """All findings of the journal. Raises JournalUnavailable."""
-    return fold_found(RecordedEvent(**dict(row)) for row in await journal.fetch(_ALL))
+    return fold_found(RecordedEvent.from_row(row) for row in await journal.fetch(_ALL))
 
 
 async def events_at(journal: PostgresJournal, positions: Iterable[int]) -> list[RecordedEvent]:
     """The events of some positions, in order. Raises JournalUnavailable."""
-    return [RecordedEvent(**dict(row)) for row in await journal.fetch(_AT, list(positions))]
+    return [RecordedEvent.from_row(row) for row in await journal.fetch(_AT, list(positions))]
 
 
 def named(found: Iterable[Found], text: str) -> Found:

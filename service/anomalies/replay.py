@@ -42,7 +42,7 @@ class Past:
             await link.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
             return list(await link.fetch(_PAGE, after, limit))
 
-        return [RecordedEvent(**dict(row)) for row in await self._journal.transaction(read)]
+        return [RecordedEvent.from_row(row) for row in await self._journal.transaction(read)]
 
     async def time_at(self, position: int) -> float | None:
         """See `History`."""

@@ -77,7 +77,7 @@ class JournalReader:
             else:
                 until = last
                 rows = await link.fetch(BY_GRANT, *_arguments(start, until, limit, filters), filters.grant)
-            events = [RecordedEvent(**dict(row)) for row in rows]
+            events = [RecordedEvent.from_row(row) for row in rows]
             if len(events) == limit:
                 return Page(events, events[-1].position, head)
             return Page(events, max(after, head if until >= last else until), head)

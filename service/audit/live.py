@@ -149,7 +149,7 @@ class LiveEvents:
         while True:
             rows = await connection.fetch(_READ, ring.end, timeout=_TIMEOUT)
             for row in rows:
-                ring.add(RecordedEvent(**dict(row)))
+                ring.add(RecordedEvent.from_row(row))
             if rows:
                 grew, self._grew = self._grew, asyncio.Event()
                 grew.set()

@@ -215,7 +215,7 @@ async def _next_row(rows: AsyncIterator[RecordedEvent], position: int, findings:
 
 async def _rows(connection: asyncpg.Connection[Any], last: int) -> AsyncIterator[RecordedEvent]:
     async for row in connection.cursor(_ROWS, last, prefetch=_STEP):
-        yield RecordedEvent(**dict(row))
+        yield RecordedEvent.from_row(row)
 
 
 async def _nothing() -> AsyncGenerator[StreamMessage, None]:

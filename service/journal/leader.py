@@ -69,12 +69,12 @@ class Leader:
 
     async def read(self, after: int, limit: int) -> list[RecordedEvent]:
         """The events after a position, in order, at most `limit`. Raises JournalUnavailable."""
-        return [RecordedEvent(**dict(row)) for row in await self._ask(self._connection.fetch, _READ, after, limit)]
+        return [RecordedEvent.from_row(row) for row in await self._ask(self._connection.fetch, _READ, after, limit)]
 
     async def event(self, position: int) -> RecordedEvent | None:
         """The event at a position. Raises JournalUnavailable."""
         row = await self._ask(self._connection.fetchrow, _EVENT, position)
-        return None if row is None else RecordedEvent(**dict(row))
+        return None if row is None else RecordedEvent.from_row(row)
 
     async def report(self, position: int, state: str, reason: str) -> None:
         """Say how far the relay is and how it is, for readiness. Raises JournalUnavailable."""

@@ -174,7 +174,7 @@ class PostgresJournal:
 
     async def read(self, after: int, limit: int) -> list[RecordedEvent]:
         """See the port."""
-        return [_recorded(row) for row in await self.fetch(_READ, after, limit)]
+        return [RecordedEvent.from_row(row) for row in await self.fetch(_READ, after, limit)]
 
     async def read_stream(self, stream: UUID) -> list[RecordedEvent]:
         """See the port."""
@@ -185,7 +185,7 @@ class PostgresJournal:
             raise JournalTimeout(_NO_ANSWER) from error
 
     async def _read_streams(self, streams: list[UUID]) -> list[RecordedEvent]:
-        return [_recorded(row) for row in await self.fetch(_READ_STREAMS, streams)]
+        return [RecordedEvent.from_row(row) for row in await self.fetch(_READ_STREAMS, streams)]
 
     async def read_entities(self, without: Collection[str] = ()) -> tuple[list[RecordedEvent], int]:
         """See the port; events of the types `without` are left out. Each page has the deadline for itself, however many
@@ -194,7 +194,7 @@ class PostgresJournal:
         head, recorded = await self.head(), list[RecordedEvent]()
         after, types = 0, list(without)
         while page := await self.fetch(_READ_ENTITIES, ENTITY_STREAMS_FROM, after, head, types, _PAGE):
-            recorded += map(_recorded, page)
+            recorded += map(RecordedEvent.from_row, page)
             after = recorded[-1].position
         return recorded, head
 
@@ -276,10 +276,6 @@ async def cut_off_if_cancelled(connection: Link, work: Callable[[Link], Awaitabl
 
 async def keep_session(_: asyncpg.Connection[Any]) -> None:
     """Readers change nothing in their session, so there is nothing to reset and a round trip is saved."""
-
-
-def _recorded(row: Any) -> RecordedEvent:
-    return RecordedEvent(**dict(row))
 
 
 def _types(request: Append) -> str:

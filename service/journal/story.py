@@ -43,7 +43,7 @@ async def story_of(database_url: str, grant: UUID) -> list[RecordedEvent]:
 async def _fetch(database_url: str, query: str, *arguments: object) -> list[RecordedEvent]:
     connection = await connect(database_url)
     try:
-        return [RecordedEvent(**dict(row)) for row in await connection.fetch(query, *arguments)]
+        return [RecordedEvent.from_row(row) for row in await connection.fetch(query, *arguments)]
     except POSTGRES_FAILURES as error:
         raise JournalUnavailable(f"Postgres: {error}") from error
     finally:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
 import msgspec
@@ -9,7 +9,9 @@ import psycopg
 import pytest
 
 from projections.access_model import AccessModel
-from schema.events import ClientDisabled, ClientSettings
+from schema.envelope import RecordedEvent
+from schema.events import AccountRegistered, ClientDisabled, ClientSettings
+from schema.streams import account_stream
 from service.access.errors import AccessError, Interrupted, ModelUnavailable, NameTaken
 from service.access.plan import Applied, Plan, Wanted, client_change, make_plan
 from service.access.store import AccessStore, apply_access_file, open_store
@@ -54,6 +56,25 @@ def meddling(store: AccessStore, monkeypatch: pytest.MonkeyPatch, meddle: Callab
 
     monkeypatch.setattr(store._changes._journal, "append", after_another)
     return seen
+
+
+async def test_events_of_people_are_left_out(store: AccessStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of accounts and consents there may be millions, and none of them changes the access model."""
+    access = store._changes._journal
+    person = AccountRegistered(subject="00000000-0000-4000-8000-000000000000", name="zoe")
+    await access.append(Append(account_stream("zoe"), 0, (person,)))
+    read: list[list[str]] = []
+    read_entities = access.read_entities
+
+    async def noting(without: Collection[str]) -> tuple[list[RecordedEvent], int]:
+        recorded, head = await read_entities(without)
+        read.append([each.type for each in recorded])
+        return recorded, head
+
+    monkeypatch.setattr(access, "read_entities", noting)
+    await store.change(add_client)
+    assert (await store.model()).clients.keys() == {"worker"}
+    assert read == [[], ["client.registered"]]
 
 
 async def test_one_of_two_who_add_one_name_wins(at_home: Settings, database: Database) -> None:

@@ -159,7 +159,7 @@ class Engines:
             "SELECT position, stream, version, type, client, data::text AS data, actor, source, trace, recorded_at"
             " FROM journal.events WHERE type LIKE 'anomaly.%' ORDER BY position"
         )
-        return [_short(RecordedEvent(**dict(row)).fact().event) for row in rows]
+        return [_short(RecordedEvent.from_row(row).fact().event) for row in rows]
 
     async def progress(self, part: int = 1) -> tuple[int, str, str]:
         """Position, state and reason, as readiness sees them."""
