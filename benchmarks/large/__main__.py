@@ -76,7 +76,7 @@ def _measured(long: Product, events: int, options: argparse.Namespace) -> dict[s
         if "rates" in wanted:
             load = Options.of(options, options.case)
             with held(long, *options.hold), held(empty, *options.hold):
-                for beside in compare(long, empty, load, _say, restarts=not options.hold):
+                for beside in compare(long, empty, load, restarts=not options.hold):
                     _say(str(beside))
                     found["rates"].append({"case": beside.case, "ratio": beside.ratio, "costs": beside.costs})
     if "rebuild" in wanted:

@@ -22,6 +22,7 @@ from benchmarks.large.population import registrations
 from benchmarks.mix import Mix, batches
 from schema.envelope import client_of
 from schema.events import encode
+from service.embedded.home import Home
 from service.embedded.servers import embedded_servers
 from service.journal.migrate import migrate
 from service.journal.port import Append
@@ -61,7 +62,29 @@ async def _fill(home: Path, filling: Filling, say: Callable[[str], None]) -> int
     async with embedded_servers(home, say=say, fsync=False) as urls:
         load_keys(Settings(home=home), create=True)
         await asyncio.to_thread(migrate, urls.owner_database_url)
-        return await asyncio.to_thread(_copy, urls.owner_database_url, filling, say)
+        last = await asyncio.to_thread(_copy, urls.owner_database_url, filling, say)
+        files = await asyncio.to_thread(_files, urls.owner_database_url)
+    _forget_room(Home(home).postgres_link, files)
+    return last
+
+
+def _files(url: str) -> list[str]:
+    """Of the journal's table, with all its parts, below the data directory."""
+    with psycopg.connect(url) as owner:
+        found = owner.execute(
+            "SELECT pg_relation_filepath(relid) FROM pg_partition_tree('journal.events') WHERE isleaf"
+        )
+        return [path for (path,) in found]
+
+
+def _forget_room(postgres: Path, files: list[str]) -> None:
+    """Remove the free space maps, which PostgreSQL makes anew (it is stopped).
+
+    COPY leaves room at the end of most pages, and VACUUM makes it known: the first events that come then go there, each
+    into another page, whose full image is written to the WAL first. A journal that was appended to has no such room.
+    """
+    for path in files:
+        (postgres / f"{path}_fsm").unlink(missing_ok=True)
 
 
 def _copy(url: str, filling: Filling, say: Callable[[str], None]) -> int:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import psycopg
-
 from benchmarks.comparing import Options, Side, sides_of
 from benchmarks.load import LOAD_CORE, Measured, measure
 from benchmarks.peers.checking import check
-from benchmarks.peers.peer import INTROSPECTION_COLD, ISSUANCE_JWT
+from benchmarks.peers.peer import INTROSPECTION_COLD
 from benchmarks.product import Tallystick
 from benchmarks.stack import cpu_seconds
 from tests.product import Product
 
 CORE = "0"
-_FEW_IMAGES, _ROUNDS = 0.02, 40
-"""So many full page images for a token are few; rounds of issuance after which there are few, at most."""
 
 
 class Beside(NamedTuple):
@@ -54,9 +50,7 @@ class Beside(NamedTuple):
         )
 
 
-def compare(
-    long: Product, empty: Product, options: Options, say: Callable[[str], None], *, restarts: bool
-) -> Iterator[Beside]:
+def compare(long: Product, empty: Product, options: Options, *, restarts: bool) -> Iterator[Beside]:
     """Each case in turn, A B A B; without `restarts` not those that need one. Raises AssertionError for an answer that
     was not the expected one.
     """
@@ -66,7 +60,6 @@ def compare(
             folder = stack.enter_context(TemporaryDirectory(prefix="tallystick-bench-"))
             asked.append(each := Tallystick())
             each.ask(product, Path(folder), CORE)
-        _fill_pages(asked[0], options, say)
         sides = [sides_of(each, options) for each in asked]
         for name in sides[0]:
             if options.wants(name) and (restarts or name != INTROSPECTION_COLD):
@@ -95,27 +88,3 @@ def _beside(name: str, asked: list[Tallystick], sides: list[dict[str, Side]], op
 def _for_an_answer(spent: Counter[str], measured: list[Measured]) -> dict[str, float]:
     answers = sum(each.answers for each in measured)
     return {role: round(seconds / answers * 1e6, 1) for role, seconds in sorted(spent.items()) if seconds > 0}
-
-
-def _fill_pages(asked: Tallystick, options: Options, say: Callable[[str], None]) -> None:
-    """Issue tokens until appends write hardly any full page images.
-
-    COPY leaves room at the end of most pages, and VACUUM makes it known: the first events that come then go there, each
-    into another page, whose image is written first. A journal that was appended to has no such room.
-    """
-    issuance = next(case for case in asked.cases(1) if case.name == ISSUANCE_JWT)
-    with psycopg.connect(asked.product.run_info()["owner_database_url"], autocommit=True) as owner:
-        for number in range(1, _ROUNDS + 1):
-            before = _images(owner)
-            answered = measure(issuance, options.seconds, options.connections, LOAD_CORE)
-            images = (_images(owner) - before) / answered.answers
-            say(f"round {number} of filling pages: {answered.rate:,.0f} tokens/s, {images:.2f} page images for each")
-            if images < _FEW_IMAGES:
-                break
-
-
-def _images(owner: psycopg.Connection[tuple[int]]) -> int:
-    """Full page images that were written to the WAL so far."""
-    row = owner.execute("SELECT wal_fpi FROM pg_stat_wal").fetchone()
-    assert row is not None
-    return row[0]

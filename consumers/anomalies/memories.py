@@ -71,8 +71,9 @@ class Memories:
         if events > 0 and (events >= _EVENTS_BETWEEN or time.monotonic() - self._kept_at >= self._interval):
             began = time.perf_counter()
             data = encode(judge.state())
-            self._interval = max(self._least, _SHARE_OF_TIME * (time.perf_counter() - began))
-            self._keeping = asyncio.create_task(self._keep(judge.position, data, last, durable), name="snapshot")
+            encoding = time.perf_counter() - began
+            keeping = self._keep(judge.position, data, encoding, last, durable)
+            self._keeping = asyncio.create_task(keeping, name="snapshot")
 
     async def stop(self) -> None:
         """Give up a snapshot that is under way."""
@@ -81,10 +82,12 @@ class Memories:
             await asyncio.gather(self._keeping, return_exceptions=True)
             self._keeping = None
 
-    async def _keep(self, position: int, data: bytes, last: Delivered, durable: Durable) -> None:
+    async def _keep(self, position: int, data: bytes, encoding: float, last: Delivered, durable: Durable) -> None:
         await self._deliveries.settled()  # what was found up to here must not be forgotten
+        began = time.perf_counter()
         compressed = await asyncio.to_thread(zlib.compress, data, _LEVEL)
         await self._ledger.keep(position, compressed, None, self.state, self.reason)
+        self._interval = max(self._least, _SHARE_OF_TIME * (encoding + time.perf_counter() - began))
         self.kept, self._kept_at = position, time.monotonic()
         with contextlib.suppress(NatsUnavailable):  # its user notices by itself
             await durable.acknowledge(last)
