@@ -141,7 +141,7 @@ def _options() -> argparse.Namespace:
         help="a role not to wait for, and to hold still; without cold introspection, for which all is restarted",
     )
     parser.add_argument("--seconds", type=int, default=6, help="of each round (6)")
-    parser.add_argument("--warm", type=int, default=3, help="seconds before the first round (3)")
+    parser.add_argument("--warm", type=int, default=10, help="seconds before the first round (10)")
     parser.add_argument("--tokens", type=int, default=2_000, help="that are asked about in turn (2000)")
     parser.add_argument("--connections", type=int, default=64, help="at once (64)")
     parser.add_argument("--rounds", type=int, default=4, help="of each case, and starts (4)")
