@@ -58,10 +58,11 @@ def main() -> int:
         ]
         for name in filter(load.wants, sides[0].asked):
             runs: tuple[list[Run], list[Run]] = ([], [])
-            for counted in (False, *[True] * options.rounds):
+            for side in sides:
+                measure(side.asked[name].make(), options.warm, options.connections, side.load_cores)
+            for _ in range(options.rounds):
                 for found, side in zip(runs, sides, strict=True):
-                    run = _run(side, name, options)
-                    found.extend([run] * counted)
+                    found.append(_run(side, name, options))
             print(told(name, options.workers, *runs), flush=True)
     return 0
 

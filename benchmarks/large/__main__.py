@@ -5,8 +5,8 @@ A home's journal is filled with a mix of events as a service of many clients and
 measured, and the rates of each case of `make bench`, beside those of a product with an empty journal, in turn on one
 core (the load on the other); the usage figures are rebuilt; at the end `tallystick audit check` has to be clean.
 
-A journal of ten million takes 20 GB of the disk and, on two cores, the better part of two hours; with `--home` a filled
-home is kept, and used again.
+A journal of ten million takes 20 GB of the disk and, on two cores, about an hour; with `--home` a filled home is
+kept, and used again.
 """
 
 from __future__ import annotations

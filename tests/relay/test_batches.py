@@ -191,8 +191,7 @@ async def test_what_is_new_is_read_again_after_its_time(
     began = time.monotonic()
     await append(journal, 1)
     await until(lambda: relay.position == 2)
-    for _ in range(FEW):
-        await append(journal, 1)
+    await append(journal, FEW)
     assert relay.position == 2
     await until(lambda: relay.position == 2 * FEW + 2)
     assert time.monotonic() - began >= 1
